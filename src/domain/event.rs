@@ -1,0 +1,233 @@
+//! Events: everything the audit log can say.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::InvalidField;
+use super::time::Timestamp;
+
+/// One record of the audit log. What does not apply is absent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+    /// Who did it.
+    pub actor: Actor,
+    /// The HTTP request in which it happened.
+    pub request_id: Option<String>,
+    /// The run, by our id.
+    pub run: Option<String>,
+    /// The run, by `terraform_run_id`.
+    pub run_id: Option<String>,
+    /// The subject.
+    pub subject: Option<String>,
+    /// The audience.
+    pub audience: Option<String>,
+    /// The token's id.
+    pub jti: Option<String>,
+    /// The key.
+    pub kid: Option<String>,
+    /// When the token, or the run, expires.
+    pub expires_at: Option<Timestamp>,
+    /// Why: the reason of a refusal, or what a change was made for. Never sent to a runner.
+    pub reason: Option<String>,
+}
+
+impl Event {
+    /// An event with nothing but time, kind and actor; the rest is filled in by the caller.
+    pub fn new(at: Timestamp, kind: EventKind, actor: Actor) -> Self {
+        Self {
+            at,
+            kind,
+            actor,
+            request_id: None,
+            run: None,
+            run_id: None,
+            subject: None,
+            audience: None,
+            jti: None,
+            kid: None,
+            expires_at: None,
+            reason: None,
+        }
+    }
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize, ToSchema)]
+pub enum EventKind {
+    /// A client was added.
+    #[serde(rename = "client.added")]
+    ClientAdded,
+    /// A client was removed; its runs were closed.
+    #[serde(rename = "client.removed")]
+    ClientRemoved,
+    /// A client's grants or settings were changed.
+    #[serde(rename = "client.updated")]
+    ClientUpdated,
+    /// A key version started to sign.
+    #[serde(rename = "key.activated")]
+    KeyActivated,
+    /// A key version stopped signing; its private key was destroyed.
+    #[serde(rename = "key.deactivated")]
+    KeyDeactivated,
+    /// An operator asked for a key's next step as soon as it is safe.
+    #[serde(rename = "key.expedited")]
+    KeyExpedited,
+    /// A key version left the JWKS after its last token had died.
+    #[serde(rename = "key.retired")]
+    KeyRetired,
+    /// A private key was sealed anew.
+    #[serde(rename = "key.rewrapped")]
+    KeyRewrapped,
+    /// A key version was withdrawn at once.
+    #[serde(rename = "key.revoked")]
+    KeyRevoked,
+    /// A probe saw the key at the public JWKS URL.
+    #[serde(rename = "key.seen")]
+    KeySeen,
+    /// A key version was made and published.
+    #[serde(rename = "key.staged")]
+    KeyStaged,
+    /// A run was closed.
+    #[serde(rename = "run.closed")]
+    RunClosed,
+    /// A run was opened.
+    #[serde(rename = "run.opened")]
+    RunOpened,
+    /// A run was asked for and refused.
+    #[serde(rename = "run.refused")]
+    RunRefused,
+    /// A token was recorded, and withheld because its signature did not fit the published keys.
+    #[serde(rename = "token.faulty")]
+    TokenFaulty,
+    /// A token was minted.
+    #[serde(rename = "token.minted")]
+    TokenMinted,
+    /// A token was asked for and refused.
+    #[serde(rename = "token.refused")]
+    TokenRefused,
+}
+
+impl EventKind {
+    /// All kinds.
+    pub const ALL: [Self; 17] = [
+        Self::ClientAdded,
+        Self::ClientRemoved,
+        Self::ClientUpdated,
+        Self::KeyActivated,
+        Self::KeyDeactivated,
+        Self::KeyExpedited,
+        Self::KeyRetired,
+        Self::KeyRewrapped,
+        Self::KeyRevoked,
+        Self::KeySeen,
+        Self::KeyStaged,
+        Self::RunClosed,
+        Self::RunOpened,
+        Self::RunRefused,
+        Self::TokenFaulty,
+        Self::TokenMinted,
+        Self::TokenRefused,
+    ];
+
+    /// Its name, as the database and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientAdded => "client.added",
+            Self::ClientRemoved => "client.removed",
+            Self::ClientUpdated => "client.updated",
+            Self::KeyActivated => "key.activated",
+            Self::KeyDeactivated => "key.deactivated",
+            Self::KeyExpedited => "key.expedited",
+            Self::KeyRetired => "key.retired",
+            Self::KeyRewrapped => "key.rewrapped",
+            Self::KeyRevoked => "key.revoked",
+            Self::KeySeen => "key.seen",
+            Self::KeyStaged => "key.staged",
+            Self::RunClosed => "run.closed",
+            Self::RunOpened => "run.opened",
+            Self::RunRefused => "run.refused",
+            Self::TokenFaulty => "token.faulty",
+            Self::TokenMinted => "token.minted",
+            Self::TokenRefused => "token.refused",
+        }
+    }
+
+    /// The kind with this name.
+    ///
+    /// # Errors
+    /// Names `kind` and lists what it may be.
+    pub fn parse(value: &str) -> Result<Self, InvalidField> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == value)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
+                InvalidField::new("kind", format!("must be one of {}", known.join(", ")))
+            })
+    }
+}
+
+/// Who did something.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Actor {
+    /// A client, by its name.
+    Client(String),
+    /// Whoever holds the admin token.
+    Operator,
+    /// A run, by our id, with its request token.
+    Run(String),
+    /// runmint itself, on its schedule.
+    Schedule,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(name) => write!(f, "client:{name}"),
+            Self::Operator => f.write_str("operator"),
+            Self::Run(id) => write!(f, "run:{id}"),
+            Self::Schedule => f.write_str("schedule"),
+        }
+    }
+}
+
+impl Actor {
+    /// Reads what [`fmt::Display`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("client", name)) => Some(Self::Client(name.to_owned())),
+            Some(("run", id)) => Some(Self::Run(id.to_owned())),
+            None if text == "operator" => Some(Self::Operator),
+            None if text == "schedule" => Some(Self::Schedule),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_actors_read_back_as_they_were_written() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.as_str()), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(EventKind::parse("x").unwrap_err().field, "kind");
+        for actor in [
+            Actor::Client("atlantis".to_owned()),
+            Actor::Operator,
+            Actor::Run("1".to_owned()),
+            Actor::Schedule,
+        ] {
+            assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
+        }
+    }
+}

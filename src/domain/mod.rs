@@ -1,0 +1,45 @@
+//! The nouns and their rules. No I/O, no clock, no async, and no import of ours.
+//!
+//! Glossary, in the order in which a reader meets the words:
+//!
+//! - **Issuer**: the one URL that relying parties trust; a value, byte for byte ([`issuer`]).
+//! - **Subject**: who a run is, as a relying party reads it ([`subject`]), built from **names**
+//!   ([`name`]).
+//! - **Workload**: a subject and the ids behind its names ([`workload`]).
+//! - **Run**: one phase of one CI run, open until its deadline or until it is closed ([`run`]).
+//! - **Claims**: what goes into a token, in which order, for how long ([`claims`]).
+//! - **Client**: an orchestrator; its **grants** say what it may ask for ([`client`], [`grant`]).
+//! - **Key version**: one signing key and where it stands in its life ([`key`]).
+//! - **Event**: everything the audit log can say ([`event`]).
+
+pub mod claims;
+pub mod client;
+pub mod event;
+pub mod grant;
+pub mod issuer;
+pub mod key;
+pub mod name;
+pub mod run;
+pub mod subject;
+pub mod time;
+pub mod workload;
+
+/// A value that was refused: which field, and the rule it broke with what to do about it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{field}` {rule}")]
+pub struct InvalidField {
+    /// The field as the caller wrote it, e.g. `workspace` or `audiences`.
+    pub field: String,
+    /// The rule in words a person can act on; reads on from the field's name.
+    pub rule: String,
+}
+
+impl InvalidField {
+    /// A refusal of `field` because of `rule`.
+    pub fn new(field: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            rule: rule.into(),
+        }
+    }
+}
