@@ -1,0 +1,181 @@
+//! Clients and the hashes of their secrets.
+
+use sqlx::FromRow;
+
+use super::events::{EventRow, insert_events};
+use super::{Store, StoreError, exactly_one, in_tx, on_pool};
+use crate::domain::client::Client;
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::name::Name;
+use crate::domain::time::Timestamp;
+
+/// A client that is to be added, with the hash of its first secret.
+#[derive(Clone, Debug)]
+pub struct AddClient {
+    /// The client.
+    pub client: Client,
+    /// SHA-256 of the secret, in hexadecimal.
+    pub secret_hash: String,
+}
+
+impl Store {
+    /// Adds a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when there is one of that name.
+    pub async fn add_client(
+        &self,
+        add: &AddClient,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        const CLIENT: &str = "INSERT INTO client (name, grants, aws_session_tags, created_at) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        const SECRET: &str =
+            "INSERT INTO client_secret (hash, client, created_at) VALUES ($1, $2, $3)";
+        let AddClient {
+            client,
+            secret_hash,
+        } = add;
+        let grants = grants_text(client)?;
+        in_tx!(self, |tx| {
+            let added = sqlx::query(CLIENT)
+                .bind(client.name.as_str())
+                .bind(&grants)
+                .bind(client.aws_session_tags)
+                .bind(client.created_at.0)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            exactly_one(added).map_err(|_| StoreError::Conflict("a client of this name"))?;
+            sqlx::query(SECRET)
+                .bind(secret_hash)
+                .bind(client.name.as_str())
+                .bind(now.0)
+                .execute(&mut *tx)
+                .await?;
+            let event = about(client.name.as_str(), EventKind::ClientAdded, actor, now);
+            insert_events!(tx, &[event]);
+        })
+    }
+
+    /// Replaces the grants and settings of a client; whether it was there.
+    pub async fn update_client(
+        &self,
+        client: &Client,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE client SET grants = $1, aws_session_tags = $2 WHERE name = $3";
+        let grants = grants_text(client)?;
+        in_tx!(self, |tx| {
+            let changed = sqlx::query(SQL)
+                .bind(&grants)
+                .bind(client.aws_session_tags)
+                .bind(client.name.as_str())
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if changed == 1 {
+                let event = about(client.name.as_str(), EventKind::ClientUpdated, actor, now);
+                insert_events!(tx, &[event]);
+            }
+            changed == 1
+        })
+    }
+
+    /// All clients, by name.
+    pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        const SQL: &str =
+            "SELECT name, grants, aws_session_tags, created_at FROM client ORDER BY name";
+        let rows: Vec<ClientRow> =
+            on_pool!(self, |pool| sqlx::query_as(SQL).fetch_all(pool).await)?;
+        rows.into_iter().map(Client::try_from).collect()
+    }
+
+    /// The client with this name.
+    pub async fn find_client(&self, name: &str) -> Result<Option<Client>, StoreError> {
+        const SQL: &str =
+            "SELECT name, grants, aws_session_tags, created_at FROM client WHERE name = $1";
+        let row: Option<ClientRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(name)
+            .fetch_optional(pool)
+            .await)?;
+        row.map(Client::try_from).transpose()
+    }
+
+    /// The client that has a secret with this hash.
+    pub async fn find_client_by_secret(&self, hash: &str) -> Result<Option<Client>, StoreError> {
+        const SQL: &str = "SELECT name, grants, aws_session_tags, client.created_at FROM client \
+             JOIN client_secret ON client_secret.client = client.name WHERE hash = $1";
+        let row: Option<ClientRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(hash)
+            .fetch_optional(pool)
+            .await)?;
+        row.map(Client::try_from).transpose()
+    }
+
+    /// Removes a client with its secrets and closes its runs, all at once; whether it was there.
+    pub async fn remove_client(
+        &self,
+        name: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const REMOVE: &str = "DELETE FROM client WHERE name = $1";
+        const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE client = $2 AND closed_at IS NULL";
+        in_tx!(self, |tx| {
+            let removed = sqlx::query(REMOVE).bind(name);
+            let removed = removed.execute(&mut *tx).await?.rows_affected() == 1;
+            if removed {
+                let closed = sqlx::query(CLOSE).bind(now.0).bind(name);
+                let runs = closed.execute(&mut *tx).await?.rows_affected();
+                let event = about(name, EventKind::ClientRemoved, actor, now);
+                let reason = format!("client {name}; {runs} of its runs were closed");
+                insert_events!(
+                    tx,
+                    &[Event {
+                        reason: Some(reason),
+                        ..event
+                    }]
+                );
+            }
+            removed
+        })
+    }
+}
+
+fn about(name: &str, kind: EventKind, actor: &Actor, now: Timestamp) -> Event {
+    Event {
+        reason: Some(format!("client {name}")),
+        ..Event::new(now, kind, actor.clone())
+    }
+}
+
+fn grants_text(client: &Client) -> Result<String, StoreError> {
+    serde_json::to_string(&client.grants).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+#[derive(FromRow)]
+struct ClientRow {
+    name: String,
+    grants: String,
+    aws_session_tags: bool,
+    created_at: i64,
+}
+
+impl TryFrom<ClientRow> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: ClientRow) -> Result<Self, StoreError> {
+        let corrupt =
+            |what: &str| StoreError::Corrupt(format!("client {:?} with {what}", row.name));
+        Ok(Self {
+            grants: serde_json::from_str(&row.grants)
+                .map_err(|_| corrupt("grants of another kind"))?,
+            aws_session_tags: row.aws_session_tags,
+            created_at: Timestamp(row.created_at),
+            name: Name::parse("name", &row.name).map_err(|_| corrupt("such a name"))?,
+        })
+    }
+}

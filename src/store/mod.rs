@@ -1,0 +1,203 @@
+//! The database: SQLite for one machine, Postgres for several replicas. The only user of `sqlx`.
+//!
+//! One text of SQL serves both. A method is a use case and one transaction; none hands out a
+//! connection. Races are settled by guarded writes (a write that changed nothing is
+//! [`StoreError::LostRace`]), a lease row and unique indexes; there are no advisory locks.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+mod clients;
+mod events;
+mod keys;
+mod record;
+mod runs;
+
+pub use clients::AddClient;
+pub use events::{EventFilter, LiveToken, StoredEvent};
+pub use keys::{Lease, NewKey};
+pub use record::{Authority, Entry, Outcome};
+pub use runs::RunFilter;
+
+/// The database, chosen once, at start, by its URL.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// One file, or memory.
+    Sqlite(SqlitePool),
+    /// A server that several replicas share.
+    Postgres(PgPool),
+}
+
+/// Why the database did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is one of that name already.
+    #[error("{0} exists already")]
+    Conflict(&'static str),
+    /// A row says something that this program never writes.
+    #[error("the database holds {0}, which this version of runmint does not understand")]
+    Corrupt(String),
+    /// Somebody else changed the row, or took the lease, first. Nothing was written.
+    #[error("somebody else changed it first; nothing was written")]
+    LostRace,
+    /// The database could not be reached or did not answer.
+    #[error("the database did not answer: {0}")]
+    Unavailable(#[from] sqlx::Error),
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    Timeout,
+    /// The tables could not be brought up to date.
+    #[error("the tables could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The URL of the store is none.
+    #[error("`store.url` {0}")]
+    Url(String),
+}
+
+/// How long to wait for a connection before giving up.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a writer waits for another process that holds SQLite's write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs one statement on whichever pool this store holds.
+macro_rules! on_pool {
+    ($store:expr, |$pool:ident| $body:expr) => {
+        match $store {
+            Store::Sqlite($pool) => $body,
+            Store::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs several statements in one write transaction; `?` in the body rolls it back.
+macro_rules! in_tx {
+    ($store:expr, |$tx:ident| $body:expr) => {
+        match $store {
+            Store::Sqlite(pool) => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
+            Store::Postgres(pool) => in_tx!(@run pool, "BEGIN", $tx, $body),
+        }
+    };
+    (@run $pool:ident, $begin:literal, $tx:ident, $body:expr) => {{
+        let mut $tx = $pool.begin_with($begin).await?;
+        let out = $body;
+        $tx.commit().await?;
+        Ok(out)
+    }};
+}
+
+use {in_tx, on_pool};
+
+impl Store {
+    /// Connects and brings the tables up to date.
+    ///
+    /// `url` is `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. A SQLite file is made with mode
+    /// 0600 if it is not there.
+    ///
+    /// # Errors
+    /// The URL is none, the database cannot be reached, or its tables are newer than this program.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let store = match url.split_once(':') {
+            Some(("sqlite", "memory:" | ":memory:")) => Self::memory().await?,
+            Some(("sqlite", path)) => Self::open_file(path, connections).await?,
+            Some(("postgres" | "postgresql", _)) => {
+                let options = PgConnectOptions::from_str(url)
+                    .map_err(|_| StoreError::Url("is not a valid `postgres://` URL".to_owned()))?
+                    .application_name("runmint");
+                let pool = PgPoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .connect_with(options)
+                    .await?;
+                Self::Postgres(pool)
+            }
+            _ => {
+                return Err(StoreError::Url(
+                    "must start with `sqlite:` or `postgres://`".to_owned(),
+                ));
+            }
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Whether several replicas share this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Closes the connections; what is under way is finished first.
+    pub async fn close(&self) {
+        on_pool!(self, |pool| pool.close().await);
+    }
+
+    async fn memory() -> Result<Self, StoreError> {
+        // Each connection to memory is a database of its own, so there is one, and it stays.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(
+                SqliteConnectOptions::new()
+                    .in_memory(true)
+                    .foreign_keys(true),
+            )
+            .await?;
+        Ok(Self::Sqlite(pool))
+    }
+
+    async fn open_file(path: &str, connections: u32) -> Result<Self, StoreError> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return Err(StoreError::Url("names no file after `sqlite:`".to_owned()));
+        }
+        create_private(Path::new(path))
+            .map_err(|error| StoreError::Url(format!("cannot be opened: {path}: {error}")))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL, because an audit record must outlive a power cut, and with WAL only FULL does.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Sqlite(pool))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await?,
+            Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+        }
+        Ok(())
+    }
+}
+
+/// A guarded write that changed nothing was overtaken.
+fn exactly_one(rows: u64) -> Result<(), StoreError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LostRace)
+    }
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}

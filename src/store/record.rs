@@ -1,0 +1,229 @@
+//! The group commit: one transaction checks a whole batch of tokens and writes their audit records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::events::{EventRow, insert_events};
+use super::{Store, StoreError, in_tx};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::key::Version;
+use crate::domain::run::RunState;
+use crate::domain::time::Timestamp;
+
+/// A token that is about to be minted: its audit record, and what must be true for it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The record, of kind [`EventKind::TokenMinted`].
+    pub event: Event,
+    /// In whose name it is minted.
+    pub authority: Authority,
+    /// The version that signs it.
+    pub version: Version,
+}
+
+/// In whose name a token is minted, by id: looked at inside the transaction.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Authority {
+    /// A client that still exists.
+    Client(String),
+    /// A run that is still open.
+    Run(String),
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The record is durable; the token may leave.
+    Recorded,
+    /// The client is gone. The refusal is recorded.
+    ClientGone,
+    /// The run is closed or has passed its deadline. The refusal is recorded.
+    RunEnded(RunState),
+    /// The version does not sign: this replica's view is stale. Nothing is recorded.
+    NotSigning,
+}
+
+/// `tokens_until` is rounded up to this many seconds, so that a busy key's row is written once in a
+/// while and not with every batch.
+const TOKENS_UNTIL_STEP: i64 = 600;
+
+impl Store {
+    /// Checks and records a batch, all in one transaction.
+    ///
+    /// Close, removal and revocation take the row locks that this takes shared: when one of them
+    /// has been answered, no token leaves on the strength of what was true before.
+    pub async fn record(&self, batch: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
+        let clients = distinct(batch, |entry| match &entry.authority {
+            Authority::Client(name) => Some(name.as_str()),
+            Authority::Run(_) => None,
+        });
+        let runs = distinct(batch, |entry| match &entry.authority {
+            Authority::Client(_) => None,
+            Authority::Run(id) => Some(id.as_str()),
+        });
+        let lock = match self {
+            // BEGIN IMMEDIATE has shut out all other writers already.
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR SHARE",
+        };
+        in_tx!(self, |tx| {
+            for (version, until) in tokens_until(batch) {
+                const RAISE: &str = "UPDATE key_version SET tokens_until = $1 WHERE version = $2 AND tokens_until < $3";
+                let rounded = until.0.div_euclid(TOKENS_UNTIL_STEP) * TOKENS_UNTIL_STEP;
+                sqlx::query(RAISE)
+                    .bind(rounded + TOKENS_UNTIL_STEP)
+                    .bind(version.0)
+                    .bind(until.0)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            let mut query =
+                QueryBuilder::new("SELECT version FROM key_version WHERE state = 'active'");
+            query.push(lock);
+            let signing: Option<i64> = query.build_query_scalar().fetch_optional(&mut *tx).await?;
+
+            let mut known_clients = BTreeSet::new();
+            for chunk in chunks(&clients) {
+                let mut query = QueryBuilder::new("SELECT name FROM client WHERE name IN (");
+                let mut names = query.separated(", ");
+                for name in chunk {
+                    names.push_bind(*name);
+                }
+                query.push(") ORDER BY name").push(lock);
+                let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *tx).await?;
+                known_clients.extend(rows);
+            }
+            let mut known_runs = BTreeMap::new();
+            for chunk in chunks(&runs) {
+                let mut query =
+                    QueryBuilder::new("SELECT id, expires_at, closed_at FROM run WHERE id IN (");
+                let mut ids = query.separated(", ");
+                for id in chunk {
+                    ids.push_bind(*id);
+                }
+                query.push(") ORDER BY id").push(lock);
+                let rows: Vec<RunTimes> = query.build_query_as().fetch_all(&mut *tx).await?;
+                known_runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+            }
+
+            let outcomes: Vec<Outcome> = batch
+                .iter()
+                .map(|entry| judge(entry, signing, &known_clients, &known_runs))
+                .collect();
+            let events: Vec<Event> = batch
+                .iter()
+                .zip(&outcomes)
+                .filter_map(|(entry, outcome)| event_of(entry, *outcome))
+                .collect();
+            insert_events!(tx, &events);
+            outcomes
+        })
+    }
+}
+
+fn judge(
+    entry: &Entry,
+    signing: Option<i64>,
+    clients: &BTreeSet<String>,
+    runs: &BTreeMap<String, RunTimes>,
+) -> Outcome {
+    if signing != Some(entry.version.0) {
+        return Outcome::NotSigning;
+    }
+    match &entry.authority {
+        Authority::Client(name) if clients.contains(name) => Outcome::Recorded,
+        Authority::Client(_) => Outcome::ClientGone,
+        Authority::Run(id) => match runs.get(id).map(|run| run.state(entry.event.at)) {
+            Some(RunState::Open) => Outcome::Recorded,
+            Some(ended) => Outcome::RunEnded(ended),
+            None => Outcome::RunEnded(RunState::Expired),
+        },
+    }
+}
+
+fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
+    let reason = match outcome {
+        Outcome::Recorded => return Some(entry.event.clone()),
+        Outcome::NotSigning => return None,
+        Outcome::ClientGone => "the client was removed",
+        Outcome::RunEnded(RunState::Closed) => "the run is closed",
+        Outcome::RunEnded(_) => "the run has passed its deadline",
+    };
+    Some(Event {
+        kind: EventKind::TokenRefused,
+        jti: None,
+        kid: None,
+        expires_at: None,
+        reason: Some(reason.to_owned()),
+        ..entry.event.clone()
+    })
+}
+
+/// Splits a slice into pieces whose lengths are powers of two, so that a statement over them has
+/// one of a few texts and stays prepared.
+pub(super) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    const LARGEST: usize = 256;
+    std::iter::from_fn(move || {
+        if items.is_empty() {
+            return None;
+        }
+        let length = 1 << items.len().min(LARGEST).ilog2();
+        let (chunk, rest) = items.split_at(length);
+        items = rest;
+        Some(chunk)
+    })
+}
+
+/// Sorted, so that two replicas take row locks in the same order.
+fn distinct<'a>(batch: &'a [Entry], id: impl Fn(&'a Entry) -> Option<&'a str>) -> Vec<&'a str> {
+    batch
+        .iter()
+        .filter_map(id)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
+fn tokens_until(batch: &[Entry]) -> BTreeMap<Version, Timestamp> {
+    let mut until = BTreeMap::new();
+    for entry in batch {
+        if let Some(expires_at) = entry.event.expires_at {
+            let latest = until.entry(entry.version).or_insert(expires_at);
+            *latest = expires_at.max(*latest);
+        }
+    }
+    until
+}
+
+#[derive(FromRow)]
+struct RunTimes {
+    id: String,
+    expires_at: i64,
+    closed_at: Option<i64>,
+}
+
+impl RunTimes {
+    fn state(&self, now: Timestamp) -> RunState {
+        RunState::at(
+            self.closed_at.map(Timestamp),
+            Timestamp(self.expires_at),
+            now,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_powers_of_two_and_lose_nothing() {
+        for length in 0..1_000_usize {
+            let items: Vec<usize> = (0..length).collect();
+            let pieces: Vec<&[usize]> = chunks(&items).collect();
+            assert_eq!(pieces.concat(), items);
+            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Runs and their request tokens.
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::events::{EventRow, insert_events};
+use super::{Store, StoreError, in_tx, on_pool};
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::name::Name;
+use crate::domain::run::Run;
+use crate::domain::time::Timestamp;
+use crate::domain::workload::{Ids, Workload};
+
+/// Which runs to read; what is absent does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of this client.
+    pub client: Option<String>,
+    /// With this `terraform_run_id`.
+    pub run_id: Option<String>,
+    /// Only those that may mint at this time.
+    pub open_at: Option<Timestamp>,
+    /// Only those whose id comes before this one: the cursor of a page.
+    pub before: Option<String>,
+}
+
+const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
+     audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
+
+impl Store {
+    /// Opens a run under the hash of its request token; not if its client was removed meanwhile.
+    pub async fn add_run(
+        &self,
+        run: &Run,
+        token_hash: &str,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO run (id, token_hash, client, subject, organization_id, \
+             project_id, target_id, run_id, audiences, aws_session_tags, opened_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let audiences = serde_json::to_string(&run.audiences)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let ids = &run.workload.ids;
+        let client = match self {
+            // BEGIN IMMEDIATE has shut out the writer that would remove the client.
+            Self::Sqlite(_) => "SELECT 1 FROM client WHERE name = $1",
+            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
+        };
+        in_tx!(self, |tx| {
+            let known = sqlx::query(client).bind(run.client.as_str());
+            if known.fetch_optional(&mut *tx).await?.is_none() {
+                return Ok(false);
+            }
+            sqlx::query(SQL)
+                .bind(&run.id)
+                .bind(token_hash)
+                .bind(run.client.as_str())
+                .bind(run.workload.subject.to_string())
+                .bind(&ids.organization)
+                .bind(ids.project.as_deref())
+                .bind(ids.target.as_deref())
+                .bind(&ids.run)
+                .bind(&audiences)
+                .bind(run.aws_session_tags)
+                .bind(run.opened_at.0)
+                .bind(run.expires_at.0)
+                .execute(&mut *tx)
+                .await?;
+            insert_events!(tx, std::slice::from_ref(event));
+            true
+        })
+    }
+
+    /// The run with this id.
+    pub async fn find_run(&self, id: &str) -> Result<Option<Run>, StoreError> {
+        const SQL: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
+             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
+             FROM run WHERE id = $1";
+        let row: Option<RunRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(id)
+            .fetch_optional(pool)
+            .await)?;
+        row.map(Run::try_from).transpose()
+    }
+
+    /// The run whose request token has this hash.
+    pub async fn find_run_by_token(&self, token_hash: &str) -> Result<Option<Run>, StoreError> {
+        const SQL: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
+             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
+             FROM run WHERE token_hash = $1";
+        let row: Option<RunRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(token_hash)
+            .fetch_optional(pool)
+            .await)?;
+        row.map(Run::try_from).transpose()
+    }
+
+    /// At most `limit` runs that fit the filter, newest first.
+    pub async fn runs(&self, filter: &RunFilter, limit: i64) -> Result<Vec<Run>, StoreError> {
+        let rows: Vec<RunRow> = on_pool!(self, |pool| {
+            let mut query = QueryBuilder::new(SELECT);
+            query.push(" WHERE TRUE");
+            if let Some(client) = &filter.client {
+                query.push(" AND client = ").push_bind(client);
+            }
+            if let Some(run_id) = &filter.run_id {
+                query.push(" AND run_id = ").push_bind(run_id);
+            }
+            if let Some(now) = filter.open_at {
+                query
+                    .push(" AND closed_at IS NULL AND expires_at > ")
+                    .push_bind(now.0);
+            }
+            if let Some(before) = &filter.before {
+                query.push(" AND id < ").push_bind(before);
+            }
+            query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        rows.into_iter().map(Run::try_from).collect()
+    }
+
+    /// Closes a run, and returns it as it is then. One that is closed already stays as it was.
+    pub async fn close_run(
+        &self,
+        id: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Run>, StoreError> {
+        const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL";
+        const FIND: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
+             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
+             FROM run WHERE id = $1";
+        in_tx!(self, |tx| {
+            let closed = sqlx::query(CLOSE).bind(now.0).bind(id);
+            let changed = closed.execute(&mut *tx).await?.rows_affected();
+            let row: Option<RunRow> = sqlx::query_as(FIND)
+                .bind(id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let run = row.map(Run::try_from).transpose()?;
+            if let (1, Some(run)) = (changed, &run) {
+                let event = Event {
+                    run: Some(run.id.clone()),
+                    run_id: Some(run.workload.ids.run.clone()),
+                    subject: Some(run.workload.subject.to_string()),
+                    ..Event::new(now, EventKind::RunClosed, actor.clone())
+                };
+                insert_events!(tx, &[event]);
+            }
+            run
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct RunRow {
+    id: String,
+    client: String,
+    subject: String,
+    organization_id: String,
+    project_id: Option<String>,
+    target_id: Option<String>,
+    run_id: String,
+    audiences: String,
+    aws_session_tags: bool,
+    opened_at: i64,
+    expires_at: i64,
+    closed_at: Option<i64>,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = StoreError;
+
+    fn try_from(row: RunRow) -> Result<Self, StoreError> {
+        let corrupt = |what: &str| StoreError::Corrupt(format!("run {} with {what}", row.id));
+        Ok(Self {
+            workload: Workload {
+                subject: row
+                    .subject
+                    .parse()
+                    .map_err(|_| corrupt(&format!("subject {:?}", row.subject)))?,
+                ids: Ids {
+                    organization: row.organization_id,
+                    project: row.project_id,
+                    target: row.target_id,
+                    run: row.run_id,
+                },
+            },
+            audiences: serde_json::from_str(&row.audiences)
+                .map_err(|_| corrupt(&format!("audiences {:?}", row.audiences)))?,
+            client: Name::parse("client", &row.client)
+                .map_err(|_| corrupt(&format!("client {:?}", row.client)))?,
+            aws_session_tags: row.aws_session_tags,
+            opened_at: Timestamp(row.opened_at),
+            expires_at: Timestamp(row.expires_at),
+            closed_at: row.closed_at.map(Timestamp),
+            id: row.id,
+        })
+    }
+}
