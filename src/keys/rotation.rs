@@ -1,0 +1,467 @@
+//! Carries plans out: lease → plan → generate outside the transaction → apply guarded → new keyring.
+//!
+//! A key state change is planned purely and applied guarded: the store writes the steps only if the
+//! lease, the versions and their states still are what the plan saw. Whoever loses a race changes
+//! nothing and looks again at the next turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::keyring::{KeyringError, KeyringHandle};
+use super::plan::{next_turn, plan, plan_emergency, plan_rotate, plan_trim, rotation_ready_at};
+use super::publish::Probe;
+use super::seal::{Label, SealError};
+use super::signer::{GeneratedKey, SignerError};
+use crate::clock::Clock;
+use crate::domain::event::Actor;
+use crate::domain::key::{KeyState, KeyVersion, Policy, Step, Version, active, staged};
+use crate::domain::time::Timestamp;
+use crate::metrics::Metrics;
+use crate::store::{Lease, LiveToken, NewKey, Store, StoreError};
+
+/// Changes keys, by schedule and by an operator's word.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Where the keys are.
+    pub store: Store,
+    /// What is swapped when they have changed.
+    pub keyring: Arc<KeyringHandle>,
+    /// When they change.
+    pub policy: Arc<Policy>,
+    /// This replica, as the lease calls it.
+    pub holder: String,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Wakes the schedule after an operator's word.
+    pub wake: Arc<Notify>,
+}
+
+/// Why no key changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The database did not answer, or somebody else was faster each time.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A new key could not be made.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A private key could not be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The keys were changed, but the new keyring cannot be loaded here.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// There is no such version, or it is not published any more.
+    #[error("key version {0} is not published; `keys list` shows those that are")]
+    NotPublished(Version),
+}
+
+/// What became of an operator's `rotate`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rotated {
+    /// This version signs now.
+    Done(Version),
+    /// This version takes over by itself: at the given time, or some time after a probe has seen it.
+    Scheduled {
+        /// The version that is staged.
+        version: Version,
+        /// When it takes over; unknown until a probe has seen it outside.
+        ready_at: Option<Timestamp>,
+    },
+}
+
+/// What an emergency did, and what the leaked versions can still be used for.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// The version that signs now.
+    pub active: Option<Version>,
+    /// What was withdrawn.
+    pub revoked: Vec<RevokedKey>,
+}
+
+/// A withdrawn version and its tokens that are still alive.
+#[derive(Clone, Debug)]
+pub struct RevokedKey {
+    /// The version.
+    pub version: Version,
+    /// Its thumbprint.
+    pub kid: String,
+    /// Tokens that runmint signed with it and that have not expired.
+    pub live_tokens: Vec<LiveToken>,
+}
+
+/// What `trim` did.
+#[derive(Clone, Debug, Default)]
+pub struct Trimmed {
+    /// Versions that left the JWKS.
+    pub retired: Vec<Version>,
+    /// Versions that leave by themselves, and when.
+    pub waiting: Vec<(Version, Timestamp)>,
+    /// Living tokens that fail from now on, because `--force` was given.
+    pub broken: Vec<RevokedKey>,
+}
+
+/// A turn takes a second at most; a replica that stalls for longer finds its lease gone.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// An operator's word is tried again when another replica changes keys in the same moment.
+const ATTEMPTS: usize = 5;
+
+/// After something has changed, the next look comes soon.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Rotation {
+    /// One turn of the schedule. `seen` are the `kid`s that a probe saw a moment ago.
+    ///
+    /// # Errors
+    /// Nothing was changed. A lost race is no error: somebody else is at it.
+    pub async fn turn(&self, seen: &[String], now: Timestamp) -> Result<Vec<Step>, RotationError> {
+        let decide = |keys: &[KeyVersion]| plan(keys, &self.policy, seen, now);
+        if decide(&self.store.keys().await?).is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(lease) = self.store.claim_lease(&self.holder, LEASE, now).await? else {
+            return Ok(Vec::new());
+        };
+        match self.apply(&lease, &Actor::Schedule, now, decide).await {
+            Err(RotationError::Store(StoreError::LostRace)) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Rotates as soon as that is safe. A version that is not ready yet is marked to take over by
+    /// itself.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn rotate(
+        &self,
+        seen: &[String],
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Rotated, RotationError> {
+        let steps = self
+            .operate(actor, now, |keys| {
+                plan_rotate(keys, &self.policy, seen, now)
+            })
+            .await?;
+        self.wake.notify_one();
+        let activated = steps.iter().find_map(|step| match step {
+            Step::Activate(version) => Some(*version),
+            _ => None,
+        });
+        if let Some(version) = activated {
+            return Ok(Rotated::Done(version));
+        }
+        let keys = self.store.keys().await?;
+        match (staged(&keys), active(&keys)) {
+            (Some(staged), _) => Ok(Rotated::Scheduled {
+                version: staged.version,
+                ready_at: rotation_ready_at(&keys, &self.policy),
+            }),
+            // The schedule promoted it while we looked.
+            (None, Some(active)) => Ok(Rotated::Done(active.version)),
+            (None, None) => Err(StoreError::LostRace.into()),
+        }
+    }
+
+    /// A leak: withdraws `leaked` (the version that signs, unless said) and whatever was staged
+    /// beside it, and lets a fresh key sign, all in one transaction.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn emergency(
+        &self,
+        leaked: Option<Version>,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Exposure, RotationError> {
+        let before = self.store.keys().await?;
+        if let Some(version) = leaked
+            && !before
+                .iter()
+                .any(|key| key.version == version && key.state.is_published())
+        {
+            return Err(RotationError::NotPublished(version));
+        }
+        let steps = self
+            .operate(actor, now, |keys| plan_emergency(keys, leaked))
+            .await?;
+        let revoked = steps.iter().filter_map(|step| match step {
+            Step::Revoke(version) => Some(*version),
+            _ => None,
+        });
+        let keys = self.store.keys().await?;
+        Ok(Exposure {
+            active: active(&keys).map(|key| key.version),
+            revoked: self.exposed(revoked, &keys, now).await?,
+        })
+    }
+
+    /// Lets retiring versions leave the JWKS if that is safe, and the others as soon as it is.
+    /// With `force`, all of them at once.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn trim(
+        &self,
+        force: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Trimmed, RotationError> {
+        let steps = self
+            .operate(actor, now, |keys| plan_trim(keys, &self.policy, force, now))
+            .await?;
+        let keys = self.store.keys().await?;
+        let retired: Vec<Version> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Retire(version) => Some(*version),
+                _ => None,
+            })
+            .collect();
+        let waiting = keys
+            .iter()
+            .filter_map(|key| Some((key.version, super::plan::retires_at(key, &self.policy)?)))
+            .collect();
+        let broken = if force {
+            let mut exposed = self.exposed(retired.iter().copied(), &keys, now).await?;
+            exposed.retain(|key| !key.live_tokens.is_empty());
+            exposed
+        } else {
+            Vec::new()
+        };
+        Ok(Trimmed {
+            retired,
+            waiting,
+            broken,
+        })
+    }
+
+    /// Seals every private key that is not under the current key-encryption key; how many there
+    /// were.
+    ///
+    /// # Errors
+    /// Those before the failure stay resealed; the rest is untouched.
+    pub async fn rewrap(&self, actor: &Actor, now: Timestamp) -> Result<usize, RotationError> {
+        let sealer = self.keyring.sealer();
+        let lease = self.store.take_over_lease(&self.holder, LEASE, now).await?;
+        let mut resealed = 0;
+        for key in self.store.keys().await? {
+            let Some(sealed) = key.sealed_private.as_deref() else {
+                continue;
+            };
+            if sealer.is_current(sealed) {
+                continue;
+            }
+            let label = Label {
+                version: key.version,
+                kid: &key.kid,
+                algorithm: key.algorithm,
+            };
+            let new = sealer.seal(label, &*sealer.open(label, sealed)?)?;
+            self.store
+                .reseal_key(&lease, &key, &new, actor, now)
+                .await?;
+            resealed += 1;
+        }
+        self.store.release_lease(&lease).await?;
+        self.keyring.refresh(now).await?;
+        Ok(resealed)
+    }
+
+    /// Looks from outside and takes turns until `shutdown`.
+    pub async fn run(self, probe: Probe, clock: Clock, shutdown: CancellationToken) {
+        loop {
+            let pause = self.look_and_turn(&probe, &clock).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// The time by which keys are changed: the database's, where replicas share one, so that a
+    /// replica with a fast clock promotes nothing early.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn now(&self, clock: &Clock) -> Result<Timestamp, StoreError> {
+        match clock {
+            Clock::System => Ok(self
+                .store
+                .shared_now()
+                .await?
+                .unwrap_or_else(|| clock.now())),
+            Clock::Manual(_) => Ok(clock.now()),
+        }
+    }
+
+    /// What a probe sees now; nothing if it fails, which is logged and counted.
+    pub async fn look(&self, probe: &Probe, now: Timestamp) -> Vec<String> {
+        let keyring = self.keyring.current();
+        let active = keyring.active().map(|key| &key.kid);
+        match probe.look().await {
+            Ok(seen) => {
+                self.metrics.last_probe.set(now.0);
+                let visible = active.is_none_or(|kid| seen.contains(kid));
+                self.metrics.active_key_visible.set(i64::from(visible));
+                if !visible {
+                    tracing::error!(
+                        probe.url = probe.url(),
+                        key.kid = active,
+                        "the key that signs is not published at the public JWKS URL: \
+                         relying parties will refuse its tokens"
+                    );
+                }
+                seen
+            }
+            Err(error) => {
+                self.metrics.active_key_visible.set(0);
+                if staged(&keyring.keys).is_some() {
+                    tracing::warn!(
+                        %error,
+                        "the staged key waits: the public JWKS URL cannot be seen from here; \
+                         `rotation.probe_url` names another way to it"
+                    );
+                } else {
+                    tracing::info!(%error, "the public JWKS URL cannot be seen from here");
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// One round of the job; how long to wait for the next.
+    async fn look_and_turn(&self, probe: &Probe, clock: &Clock) -> Duration {
+        let outcome = async {
+            let now = self.now(clock).await?;
+            let seen = self.look(probe, now).await;
+            Ok::<_, RotationError>((self.turn(&seen, now).await?, now))
+        };
+        match outcome.await {
+            Ok((steps, now)) if steps.is_empty() => self.pause(now),
+            Ok((steps, _)) => {
+                tracing::info!(?steps, "keys changed");
+                SOON
+            }
+            Err(error) => {
+                self.metrics.rotation_failures.inc();
+                tracing::error!(
+                    %error,
+                    "the rotation of keys failed; it is tried again within minutes"
+                );
+                self.policy.check_every
+            }
+        }
+    }
+
+    fn pause(&self, now: Timestamp) -> Duration {
+        let keyring = self.keyring.current();
+        let until_next = next_turn(&keyring.keys, &self.policy, now)
+            .map_or(self.policy.check_every, |next| next.after(now));
+        until_next.clamp(SOON, self.policy.check_every.max(SOON))
+    }
+
+    /// An operator's word: the lease is taken over, and a race is run again.
+    async fn operate(
+        &self,
+        actor: &Actor,
+        now: Timestamp,
+        decide: impl Fn(&[KeyVersion]) -> Vec<Step> + Send + Sync,
+    ) -> Result<Vec<Step>, RotationError> {
+        let mut attempt = 1;
+        loop {
+            let lease = self.store.take_over_lease(&self.holder, LEASE, now).await?;
+            match self.apply(&lease, actor, now, &decide).await {
+                Err(RotationError::Store(StoreError::LostRace)) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        lease: &Lease,
+        actor: &Actor,
+        now: Timestamp,
+        decide: impl Fn(&[KeyVersion]) -> Vec<Step> + Send + Sync,
+    ) -> Result<Vec<Step>, RotationError> {
+        let keys = self.store.keys().await?;
+        let staging = decide(&keys).into_iter().find_map(|step| match step {
+            Step::Stage(version) => Some(version),
+            _ => None,
+        });
+        let new_key = match staging {
+            Some(version) => Some(self.new_key(version).await?),
+            None => None,
+        };
+        let steps = self
+            .store
+            .change_keys(lease, new_key.as_ref(), actor, now, |keys| decide(keys))
+            .await?;
+        self.store.release_lease(lease).await?;
+        self.keyring.refresh(now).await?;
+        Ok(steps)
+    }
+
+    /// Generates and seals a key, on a thread where that may take its time.
+    async fn new_key(&self, version: Version) -> Result<NewKey, RotationError> {
+        let algorithm = self.policy.algorithm;
+        let generated = tokio::task::spawn_blocking(move || GeneratedKey::generate(algorithm))
+            .await
+            .map_err(|_| SignerError::Generate(algorithm))??;
+        let GeneratedKey {
+            algorithm,
+            kid,
+            public_jwk,
+            private,
+        } = generated;
+        let label = Label {
+            version,
+            kid: &kid,
+            algorithm,
+        };
+        let sealed_private = self.keyring.sealer().seal(label, &private)?;
+        Ok(NewKey {
+            version,
+            algorithm,
+            kid,
+            public_jwk,
+            sealed_private,
+        })
+    }
+
+    async fn exposed(
+        &self,
+        versions: impl Iterator<Item = Version>,
+        keys: &[KeyVersion],
+        now: Timestamp,
+    ) -> Result<Vec<RevokedKey>, StoreError> {
+        let mut exposed = Vec::new();
+        for version in versions {
+            let Some(key) = keys.iter().find(|key| key.version == version) else {
+                continue;
+            };
+            // A version that never signed has no tokens.
+            let live_tokens = match key.state {
+                KeyState::Revoked {
+                    activated_at: None, ..
+                } => Vec::new(),
+                _ => self.store.live_tokens(&key.kid, now).await?,
+            };
+            exposed.push(RevokedKey {
+                version,
+                kid: key.kid.clone(),
+                live_tokens,
+            });
+        }
+        Ok(exposed)
+    }
+}
