@@ -1,0 +1,170 @@
+//! The audit log's way in: no token leaves before its record is durable.
+//!
+//! A group commit: records wait in a queue, one transaction takes all that wait, then their callers
+//! are answered. While it commits, the next batch gathers; nobody waits for a timer.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::domain::event::Event;
+use crate::metrics::Metrics;
+use crate::store::{Entry, Outcome, Store, StoreError};
+
+/// Puts records into the queue.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    queue: mpsc::Sender<Pending>,
+    store: Store,
+    metrics: Metrics,
+}
+
+/// The worker behind a [`Recorder`]; it ends when every recorder is gone and the queue is empty.
+#[derive(Debug)]
+pub struct RecorderTask(JoinHandle<()>);
+
+/// Records on their way, and who waits for them.
+#[derive(Debug)]
+struct Pending {
+    entries: Vec<Entry>,
+    answer: oneshot::Sender<Result<Vec<Outcome>, RecordError>>,
+}
+
+/// A promise of the outcome of some records, in their order.
+#[derive(Debug)]
+pub struct Recording(oneshot::Receiver<Result<Vec<Outcome>, RecordError>>);
+
+/// Why nothing was recorded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RecordError {
+    /// More wait than the database can take soon.
+    #[error("too many tokens are waiting to be recorded")]
+    QueueFull,
+    /// The database did not take the batch.
+    #[error("the audit record could not be written")]
+    Unavailable,
+}
+
+/// As many callers wait at most; the next is told to come back.
+const QUEUE: usize = 4_096;
+
+/// As many go into one transaction at most.
+const BATCH: usize = 512;
+
+/// A database that takes longer counts as down: callers are told so while they still listen.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Recorder {
+    /// Starts the worker.
+    pub fn start(store: Store, metrics: Metrics) -> (Self, RecorderTask) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(work(waiting, store.clone(), metrics.clone()));
+        (
+            Self {
+                queue,
+                store,
+                metrics,
+            },
+            RecorderTask(task),
+        )
+    }
+
+    /// Queues the records of one answer. What is awaited later is committed meanwhile.
+    ///
+    /// # Errors
+    /// [`RecordError::QueueFull`], at once; or [`RecordError::Unavailable`] after shutdown.
+    pub fn submit(&self, entries: Vec<Entry>) -> Result<Recording, RecordError> {
+        let (answer, outcome) = oneshot::channel();
+        self.queue
+            .try_send(Pending { entries, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => RecordError::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => RecordError::Unavailable,
+            })?;
+        Ok(Recording(outcome))
+    }
+
+    /// Records an event that no token waits for, such as a refusal. A failure is logged: the caller
+    /// is refused all the same.
+    pub async fn note(&self, event: Event) {
+        if let Err(error) = self.store.add_event(&event).await {
+            self.metrics.store_failed("note");
+            tracing::error!(
+                event.kind = event.kind.as_str(),
+                %error,
+                "an event could not be recorded"
+            );
+        }
+    }
+}
+
+impl Recording {
+    /// Waits until the records are durable.
+    ///
+    /// # Errors
+    /// [`RecordError::Unavailable`] when they are not, or when that is not known.
+    pub async fn outcome(self) -> Result<Vec<Outcome>, RecordError> {
+        self.0.await.unwrap_or(Err(RecordError::Unavailable))
+    }
+}
+
+impl RecorderTask {
+    /// Waits until everything in the queue is recorded.
+    pub async fn finish(self) {
+        if self.0.await.is_err() {
+            tracing::error!("the audit worker panicked");
+        }
+    }
+
+    /// Resolves when the worker has ended, which it does not while a recorder is in use.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
+async fn work(mut waiting: mpsc::Receiver<Pending>, store: Store, metrics: Metrics) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let mut entries = Vec::with_capacity(batch.len());
+        let callers: Vec<_> = batch
+            .drain(..)
+            .map(
+                |Pending {
+                     entries: of_one,
+                     answer,
+                 }| {
+                    let count = of_one.len();
+                    entries.extend(of_one);
+                    (answer, count)
+                },
+            )
+            .collect();
+        match commit(&store, &entries).await {
+            Ok(outcomes) => {
+                metrics
+                    .batch_size
+                    .observe(f64::from(u32::try_from(entries.len()).unwrap_or(0)));
+                let mut outcomes = outcomes.into_iter();
+                for (answer, count) in callers {
+                    // A caller that has gone away is no harm: its record stands.
+                    let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
+                }
+            }
+            Err(error) => {
+                metrics.store_failed("record");
+                tracing::error!(%error, batch.size = entries.len(), "tokens could not be recorded");
+                for (answer, _) in callers {
+                    let _ = answer.send(Err(RecordError::Unavailable));
+                }
+            }
+        }
+    }
+}
+
+async fn commit(store: &Store, entries: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
+    match tokio::time::timeout(COMMIT_TIMEOUT, store.record(entries)).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Timeout),
+    }
+}

@@ -1,0 +1,313 @@
+//! The use case: (caller, workload, audience, now) → a signed token and its audit record.
+//!
+//! The order of things is the promise: a record is queued, the token is signed and verified against
+//! the published JWKS while the record is being committed, and it leaves only when both are done.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use crate::audit::{RecordError, Recorder};
+use crate::auth::{CallingClient, CallingRun};
+use crate::domain::InvalidField;
+use crate::domain::claims::{Claims, Lifetimes, Limits, Stamp};
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::grant::AllowedAudience;
+use crate::domain::issuer::Issuer;
+use crate::domain::run::{Run, RunState};
+use crate::domain::time::Timestamp;
+use crate::domain::workload::Workload;
+use crate::keys::keyring::{Keyring, KeyringHandle};
+use crate::keys::signer::Signer;
+use crate::metrics::{Metrics, TokenLabels};
+use crate::store::{Authority, Entry, Outcome};
+
+/// Mints tokens.
+#[derive(Clone, Debug)]
+pub struct Mint {
+    /// Whose tokens they are.
+    pub issuer: Arc<Issuer>,
+    /// How long they live.
+    pub lifetimes: Arc<Lifetimes>,
+    /// What signs them.
+    pub keyring: Arc<KeyringHandle>,
+    /// What remembers them.
+    pub recorder: Recorder,
+    /// What counts them.
+    pub metrics: Metrics,
+}
+
+/// What is asked for, by somebody who was authenticated and may ask for it.
+#[derive(Debug)]
+pub struct Order<'a> {
+    workload: &'a Workload,
+    audiences: Vec<&'a AllowedAudience>,
+    ttl: Option<i64>,
+    deadline: Option<Timestamp>,
+    aws_session_tags: bool,
+    run: Option<&'a str>,
+    authority: Authority,
+    actor: Actor,
+    request_id: Option<String>,
+}
+
+/// A signed token.
+#[derive(Debug)]
+pub struct Token {
+    /// Its audience.
+    pub audience: String,
+    /// The compact JWS.
+    pub token: String,
+    /// Its id.
+    pub jti: String,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// A field of the request.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// The run may not mint any more.
+    #[error("the run is closed or has passed its deadline")]
+    RunEnded(RunState),
+    /// The client was removed a moment ago.
+    #[error("the client was removed")]
+    ClientGone,
+    /// No key can sign here and now.
+    #[error("there is no usable signing key: {0}")]
+    NoSigningKey(String),
+    /// The audit record was not written, so there is no token.
+    #[error(transparent)]
+    NotRecorded(#[from] RecordError),
+    /// The signature did not verify against the published keys. Nothing left the house.
+    #[error("the token did not verify against the published keys and was withheld")]
+    Faulty,
+}
+
+impl<'a> Order<'a> {
+    /// What a run asks for with its request token.
+    pub fn of_run(
+        caller: &'a CallingRun,
+        audience: &'a AllowedAudience,
+        request_id: Option<String>,
+    ) -> Self {
+        let run: &Run = caller.run();
+        Self {
+            workload: &run.workload,
+            audiences: vec![audience],
+            ttl: None,
+            deadline: Some(run.expires_at),
+            aws_session_tags: run.aws_session_tags,
+            run: Some(&run.id),
+            authority: Authority::Run(run.id.clone()),
+            actor: Actor::Run(run.id.clone()),
+            request_id,
+        }
+    }
+
+    /// What a client asks for directly; `audiences` are what its grants allow of it.
+    pub fn of_client(
+        caller: &CallingClient,
+        workload: &'a Workload,
+        audiences: &'a [AllowedAudience],
+        request_id: Option<String>,
+    ) -> Self {
+        let client = caller.client();
+        Self {
+            workload,
+            audiences: audiences.iter().collect(),
+            ttl: None,
+            deadline: None,
+            aws_session_tags: client.aws_session_tags,
+            run: None,
+            authority: Authority::Client(client.name.to_string()),
+            actor: Actor::Client(client.name.to_string()),
+            request_id,
+        }
+    }
+
+    /// Asks for a shorter life, in seconds.
+    #[must_use]
+    pub fn with_ttl(self, ttl: Option<i64>) -> Self {
+        Self { ttl, ..self }
+    }
+}
+
+impl Mint {
+    /// Mints one token for each audience of the order.
+    ///
+    /// # Errors
+    /// As [`MintError`] says; then no token was minted at all.
+    pub async fn mint(&self, order: &Order<'_>, now: Timestamp) -> Result<Vec<Token>, MintError> {
+        let started = Instant::now();
+        let (algorithm, result) = self.attempt(order, now).await;
+        let label = match &result {
+            Ok(_) => "minted",
+            Err(MintError::Invalid(_) | MintError::RunEnded(_) | MintError::ClientGone) => {
+                "refused"
+            }
+            Err(MintError::NoSigningKey(_) | MintError::NotRecorded(_)) => "unavailable",
+            Err(MintError::Faulty) => "faulty",
+        };
+        let labels = TokenLabels {
+            algorithm,
+            result: label,
+        };
+        let count = u64::try_from(order.audiences.len()).unwrap_or(1);
+        self.metrics.tokens.get_or_create(&labels).inc_by(count);
+        self.metrics
+            .mint_seconds
+            .observe(started.elapsed().as_secs_f64());
+        result
+    }
+
+    async fn attempt(
+        &self,
+        order: &Order<'_>,
+        now: Timestamp,
+    ) -> (&'static str, Result<Vec<Token>, MintError>) {
+        // A second time, if the keys were rotated between the look at the keyring and the commit.
+        for last in [false, true] {
+            let keyring = self.keyring.current();
+            let signer = match keyring.signer() {
+                Ok(signer) => Arc::clone(signer),
+                Err(error) => return ("none", Err(MintError::NoSigningKey(error.to_string()))),
+            };
+            let algorithm = signer.algorithm().as_str();
+            match self.sign(order, &keyring, &signer, now).await {
+                Ok(Some(tokens)) => return (algorithm, Ok(tokens)),
+                Ok(None) if last => {
+                    let error = "this replica's view of the keys is stale".to_owned();
+                    return (algorithm, Err(MintError::NoSigningKey(error)));
+                }
+                Ok(None) => {
+                    if let Err(error) = self.keyring.refresh(now).await {
+                        self.metrics.store_failed("refresh_keys");
+                        return (algorithm, Err(MintError::NoSigningKey(error.to_string())));
+                    }
+                }
+                Err(error) => return (algorithm, Err(error)),
+            }
+        }
+        (
+            "none",
+            Err(MintError::NoSigningKey("no attempt was made".to_owned())),
+        )
+    }
+
+    /// Signs under one keyring; nothing when the database says that its signer does not sign.
+    async fn sign(
+        &self,
+        order: &Order<'_>,
+        keyring: &Keyring,
+        signer: &Signer,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Token>>, MintError> {
+        let subject = order.workload.subject.to_string();
+        let mut tokens = Vec::with_capacity(order.audiences.len());
+        let mut entries = Vec::with_capacity(order.audiences.len());
+        for allowed in &order.audiences {
+            let limits = Limits {
+                max_ttl: allowed.max_ttl,
+                deadline: order.deadline,
+            };
+            let expires_at =
+                self.lifetimes
+                    .expiry(&order.workload.subject, order.ttl, limits, now)?;
+            if expires_at <= now {
+                return Err(MintError::RunEnded(RunState::Expired));
+            }
+            let jti = Uuid::new_v4().to_string();
+            entries.push(Entry {
+                event: Event {
+                    request_id: order.request_id.clone(),
+                    run: order.run.map(str::to_owned),
+                    run_id: Some(order.workload.ids.run.clone()),
+                    subject: Some(subject.clone()),
+                    audience: Some(allowed.audience.as_str().to_owned()),
+                    jti: Some(jti.clone()),
+                    kid: Some(signer.kid().to_owned()),
+                    expires_at: Some(expires_at),
+                    ..Event::new(now, EventKind::TokenMinted, order.actor.clone())
+                },
+                authority: order.authority.clone(),
+                version: signer.version(),
+            });
+            tokens.push(Token {
+                audience: allowed.audience.as_str().to_owned(),
+                token: String::new(),
+                jti,
+                expires_at,
+            });
+        }
+        let recording = self.recorder.submit(entries)?;
+
+        // While the record is being committed.
+        let mut sound = true;
+        for (token, allowed) in tokens.iter_mut().zip(&order.audiences) {
+            let claims = Claims::new(
+                order.workload,
+                Stamp {
+                    jti: &token.jti,
+                    issuer: self.issuer.as_str(),
+                    subject: &subject,
+                    audience: &allowed.audience,
+                    issued_at: now,
+                    expires_at: token.expires_at,
+                    aws_session_tags: order.aws_session_tags,
+                },
+            );
+            let signed = serde_json::to_vec(&claims)
+                .ok()
+                .and_then(|payload| signer.sign(&payload).ok())
+                .filter(|signed| keyring.verifies(signed));
+            match signed {
+                Some(signed) => token.token = signed,
+                None => sound = false,
+            }
+        }
+
+        let outcomes = recording.outcome().await?;
+        if !sound {
+            self.withhold(order, signer, &tokens, now).await;
+            return Err(MintError::Faulty);
+        }
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Recorded => {}
+                Outcome::NotSigning => return Ok(None),
+                Outcome::ClientGone => return Err(MintError::ClientGone),
+                Outcome::RunEnded(state) => return Err(MintError::RunEnded(state)),
+            }
+        }
+        Ok(Some(tokens))
+    }
+
+    /// Sounds the alarm, and says in the log of record that these tokens never left.
+    async fn withhold(&self, order: &Order<'_>, signer: &Signer, tokens: &[Token], now: Timestamp) {
+        self.metrics
+            .faulty_tokens
+            .inc_by(u64::try_from(tokens.len()).unwrap_or(1));
+        tracing::error!(
+            key.version = signer.version().0,
+            key.kid = signer.kid(),
+            "ALARM: a signature does not verify against the published keys; the token was withheld"
+        );
+        for token in tokens {
+            self.recorder
+                .note(Event {
+                    run: order.run.map(str::to_owned),
+                    run_id: Some(order.workload.ids.run.clone()),
+                    jti: Some(token.jti.clone()),
+                    kid: Some(signer.kid().to_owned()),
+                    reason: Some("the signature did not verify".to_owned()),
+                    ..Event::new(now, EventKind::TokenFaulty, order.actor.clone())
+                })
+                .await;
+        }
+    }
+}
