@@ -1,0 +1,325 @@
+//! The application: everything that the routes and the background jobs share, built once.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::audit::{Recorder, RecorderTask};
+use crate::auth::AdminToken;
+use crate::auth::secret::{Kind, Secret, SecretError};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::domain::InvalidField;
+use crate::domain::issuer::Issuer;
+use crate::domain::key::Policy;
+use crate::keys::keyring::{KeyringError, KeyringHandle};
+use crate::keys::publish::Probe;
+use crate::keys::rotation::{Rotation, RotationError};
+use crate::keys::seal::{SealError, Sealer, SealingKey};
+use crate::metrics::Metrics;
+use crate::mint::Mint;
+use crate::store::{Store, StoreError};
+
+/// What all parts share; cloning it copies pointers.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The settings, checked.
+    pub settings: Arc<Settings>,
+    /// The issuer, one value.
+    pub issuer: Arc<Issuer>,
+    /// When keys change.
+    pub policy: Arc<Policy>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The database.
+    pub store: Store,
+    /// What signs and what is published.
+    pub keyring: Arc<KeyringHandle>,
+    /// What changes that.
+    pub rotation: Rotation,
+    /// What looks at it from outside.
+    pub probe: Probe,
+    /// What remembers.
+    pub recorder: Recorder,
+    /// What mints.
+    pub mint: Mint,
+    /// Whom operators are told by.
+    pub admin_token: AdminToken,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Why it could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] InvalidField),
+    /// A file in `data_dir`.
+    #[error("{path}: {source}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys in it.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The key-encryption key.
+    #[error("`{from}` {source}")]
+    SealingKey {
+        /// Where it was read from.
+        from: String,
+        /// What is wrong with it.
+        source: SealError,
+    },
+    /// The first key.
+    #[error("no signing key could be made: {0}")]
+    FirstKey(#[from] RotationError),
+    /// Randomness.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The TLS library.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Where the admin token is, in `data_dir`.
+pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+
+const SEALING_KEY_FILE: &str = "sealing-key";
+
+/// How often a new replica looks whether another one has made the first key.
+const FIRST_KEY_POLL: Duration = Duration::from_millis(100);
+
+/// How often it looks before it gives up.
+const FIRST_KEY_POLLS: u32 = 600;
+
+impl App {
+    /// Opens the database, loads the keys (makes the first one if there is none) and starts the
+    /// audit worker.
+    ///
+    /// # Errors
+    /// What is missing or wrong, with the setting or the file named.
+    pub async fn build(settings: Settings, clock: Clock) -> Result<(Self, RecorderTask), AppError> {
+        let metrics = Metrics::default();
+        let issuer = Arc::new(settings.issuer()?);
+        let policy = Arc::new(settings.policy());
+        for warning in settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        make_data_dir(&settings.data_dir)?;
+        let sealer = sealer(&settings)?;
+        let admin_token = admin_token(&settings)?;
+
+        let store = Store::connect(&settings.store_url(), settings.store.connections).await?;
+        let now = clock.now();
+        store.maintain(now - settings.events.keep.0, now).await?;
+        let keyring = KeyringHandle::load(store.clone(), Arc::clone(&issuer), sealer, now).await?;
+        let keyring = Arc::new(keyring);
+        let rotation = Rotation {
+            store: store.clone(),
+            keyring: Arc::clone(&keyring),
+            policy: Arc::clone(&policy),
+            holder: Uuid::new_v4().to_string(),
+            metrics: metrics.clone(),
+            wake: Arc::new(Notify::new()),
+        };
+        first_key(&rotation, &clock).await?;
+        if let Err(error) = keyring.current().signer() {
+            return Err(match &**error {
+                KeyringError::Seal(source) => AppError::SealingKey {
+                    from: sealing_key_source(&settings),
+                    source: source.clone(),
+                },
+                other => AppError::Setting(InvalidField::new(
+                    "keys",
+                    format!("cannot be used: {other}"),
+                )),
+            });
+        }
+
+        let (recorder, task) = Recorder::start(store.clone(), metrics.clone());
+        let mint = Mint {
+            issuer: Arc::clone(&issuer),
+            lifetimes: Arc::new(settings.lifetimes()),
+            keyring: Arc::clone(&keyring),
+            recorder: recorder.clone(),
+            metrics: metrics.clone(),
+        };
+        let app = Self {
+            probe: Probe::new(settings.probe_url(&issuer))?,
+            settings: Arc::new(settings),
+            issuer,
+            policy,
+            clock,
+            store,
+            keyring,
+            rotation,
+            recorder,
+            mint,
+            admin_token,
+            metrics,
+        };
+        Ok((app, task))
+    }
+}
+
+/// Makes the first key, or waits until the replica that was faster has made it.
+async fn first_key(rotation: &Rotation, clock: &Clock) -> Result<(), AppError> {
+    for _ in 0..FIRST_KEY_POLLS {
+        if rotation.keyring.current().active().is_some() {
+            return Ok(());
+        }
+        let now = rotation.now(clock).await?;
+        if rotation.turn(&[], now).await?.is_empty() {
+            tokio::time::sleep(FIRST_KEY_POLL).await;
+            rotation.keyring.refresh(now).await?;
+        }
+    }
+    Err(AppError::Keyring(KeyringError::NoActiveKey))
+}
+
+fn sealer(settings: &Settings) -> Result<Sealer, AppError> {
+    let parse = |from: &str, text: &str| {
+        SealingKey::parse(text).map_err(|source| AppError::SealingKey {
+            from: from.to_owned(),
+            source,
+        })
+    };
+    let keys = &settings.keys;
+    let current = if !keys.sealing_key.0.is_empty() {
+        parse("keys.sealing_key", &keys.sealing_key.0)?
+    } else if keys.sealing_key_file != Path::new("") {
+        parse("keys.sealing_key_file", &read(&keys.sealing_key_file)?)?
+    } else if settings.store.url.0.starts_with("sqlite:") {
+        let path = settings.data_dir.join(SEALING_KEY_FILE);
+        let (text, made) = read_or_make(&path, || {
+            SealingKey::generate()
+                .map(|text| text.to_string())
+                .map_err(|source| AppError::SealingKey {
+                    from: SEALING_KEY_FILE.to_owned(),
+                    source,
+                })
+        })?;
+        if made {
+            tracing::warn!(
+                file = %path.display(),
+                "a key-encryption key was made: keep a copy of this file; \
+                 without it the signing keys in the database cannot be read"
+            );
+        }
+        parse(SEALING_KEY_FILE, &text)?
+    } else {
+        return Err(InvalidField::new(
+            "keys.sealing_key_file",
+            "is needed with Postgres, because all replicas share it: \
+             `openssl rand -base64 32 > sealing-key`, or RUNMINT_KEYS__SEALING_KEY",
+        )
+        .into());
+    };
+    let previous = if keys.previous_sealing_key_file == Path::new("") {
+        Vec::new()
+    } else {
+        let text = read(&keys.previous_sealing_key_file)?;
+        vec![parse("keys.previous_sealing_key_file", &text)?]
+    };
+    Ok(Sealer::new(current, previous))
+}
+
+fn sealing_key_source(settings: &Settings) -> String {
+    let keys = &settings.keys;
+    if !keys.sealing_key.0.is_empty() {
+        "keys.sealing_key".to_owned()
+    } else if keys.sealing_key_file != Path::new("") {
+        format!(
+            "keys.sealing_key_file` = `{}",
+            keys.sealing_key_file.display()
+        )
+    } else {
+        settings
+            .data_dir
+            .join(SEALING_KEY_FILE)
+            .display()
+            .to_string()
+    }
+}
+
+fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
+    if !settings.admin.token.0.is_empty() {
+        return Ok(AdminToken::new(&settings.admin.token.0));
+    }
+    let path = settings.data_dir.join(ADMIN_TOKEN_FILE);
+    let (text, made) = read_or_make(&path, || {
+        Ok(Secret::generate(Kind::Admin)?.expose().to_owned())
+    })?;
+    if made {
+        tracing::info!(file = %path.display(), "an admin token was made");
+    }
+    let token = text.trim();
+    if token.len() < 16 {
+        return Err(InvalidField::new(
+            path.display().to_string(),
+            "holds no admin token; remove the file and a new one is made",
+        )
+        .into());
+    }
+    Ok(AdminToken::new(token))
+}
+
+fn make_data_dir(path: &Path) -> Result<(), AppError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| AppError::File {
+            path: path.display().to_string(),
+            source,
+        })
+}
+
+fn read(path: &Path) -> Result<String, AppError> {
+    std::fs::read_to_string(path).map_err(|source| AppError::File {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+/// What the file says, and whether it was made just now (mode 0600, never half written).
+fn read_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<String, AppError>,
+) -> Result<(String, bool), AppError> {
+    let failed = |source| AppError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok((text, false)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let text = make()?;
+    let beside = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)?;
+    Ok((text, true))
+}

@@ -1,0 +1,182 @@
+//! Callers, bodies and queries as handler arguments; what is wrong with them becomes a [`Problem`].
+
+use std::convert::Infallible;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::error::Problem;
+use super::layers::{self, RequestId};
+use crate::app::App;
+use crate::auth::{AuthError, CallingClient, CallingRun, Operator};
+use crate::domain::InvalidField;
+
+impl FromRequestParts<App> for CallingClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self::authenticate(bearer(parts)?, &app.store)
+            .await
+            .inspect_err(log)?)
+    }
+}
+
+impl FromRequestParts<App> for CallingRun {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self::authenticate(bearer(parts)?, &app.store)
+            .await
+            .inspect_err(log)?)
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(app
+            .admin_token
+            .authenticate(bearer(parts)?)
+            .inspect_err(log)?)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let id = parts.extensions.get::<Self>().cloned();
+        Ok(id.unwrap_or_else(|| Self(String::new())))
+    }
+}
+
+/// The scheme's case does not matter (RFC 9110 section 11.1); cosign writes `bearer`.
+fn bearer(parts: &Parts) -> Result<&str, AuthError> {
+    parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty())
+        .ok_or(AuthError::Missing)
+}
+
+fn log(error: &AuthError) {
+    tracing::warn!(%error, "a caller was not authenticated");
+}
+
+/// A JSON body; unknown fields are refused by the types themselves.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|media_type| {
+                let media_type = media_type.trim();
+                media_type.eq_ignore_ascii_case("application/json") || media_type.ends_with("+json")
+            });
+        if !is_json {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "The body is not JSON",
+                "send the header `Content-Type: application/json` and a JSON body",
+            ));
+        }
+        let bytes = Bytes::from_request(request, app)
+            .await
+            .map_err(|rejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    layers::too_large()
+                } else {
+                    Problem::new(
+                        StatusCode::BAD_REQUEST,
+                        "body-incomplete",
+                        "The body could not be read",
+                        "the body ended before it was complete; send it again",
+                    )
+                }
+            })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() {
+            wrong_field(&path, &inner.to_string())
+        } else {
+            malformed(&inner)
+        }
+    })?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "malformed-json",
+        "The body is not well-formed JSON",
+        error.to_string(),
+    )
+}
+
+/// serde says "unknown field `x`, expected …" and "missing field `x` at line 1"; the field is what
+/// a caller looks for.
+fn wrong_field(path: &str, message: &str) -> Problem {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let named = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+        .map(|(name, _)| name);
+    let field = match (path, named) {
+        (".", Some(name)) => name.to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+        (path, None) => path.to_owned(),
+    };
+    let rule = match named {
+        Some(_) => "is missing".to_owned(),
+        None => format!("is refused: {message}"),
+    };
+    InvalidField::new(field, rule).into()
+}
+
+/// A query, each of whose parameters is known; for the admin listener.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri)
+            .map(|query| Self(query.0))
+            .map_err(|rejection| {
+                let text = rejection.body_text();
+                let detail = text
+                    .split_once(": ")
+                    .map_or(text.as_str(), |(_, detail)| detail);
+                let field = detail
+                    .split(['`', ':'])
+                    .nth(usize::from(detail.contains('`')));
+                InvalidField::new(field.unwrap_or("query"), format!("is refused: {detail}")).into()
+            })
+    }
+}

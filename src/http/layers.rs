@@ -1,0 +1,154 @@
+//! What goes around every route: request id, log line, counting, limits, and errors in one shape.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::error::Problem;
+use crate::app::App;
+use crate::metrics::{Metrics, ResponseLabels};
+
+/// The request's id: taken from the caller if it is a sane one, made otherwise.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts everything around a listener's routes.
+pub(super) fn around(router: Router, listener: &'static str, app: App) -> Router {
+    let fallback = || async { Problem::not_found("URL") };
+    let wrong_method = |method: Method| async move {
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "This URL does not take this method",
+            format!("{method} is not taken here; `/openapi.json` says what is"),
+        )
+    };
+    router
+        .fallback(fallback)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state((listener, app.metrics), observe))
+}
+
+/// Names, logs and counts a request, and renders what went wrong.
+async fn observe(
+    State((listener, metrics)): State<(&'static str, Metrics)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| is_sane(id))
+        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    // Without the query: it may hold anything.
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", request.id = id);
+    async {
+        let response = next.run(request).await;
+        let mut response = problem_of(&response).map_or(response, |problem| problem.render(&id));
+        let status = response.status();
+        metrics
+            .responses
+            .get_or_create(&ResponseLabels {
+                listener,
+                status: status.as_u16(),
+            })
+            .inc();
+        tracing::debug!(
+            http.listener = listener,
+            http.method = %method,
+            http.path = path,
+            http.status = status.as_u16(),
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The problem that a route answered with, also when a library answered without one of ours.
+fn problem_of(response: &Response) -> Option<Problem> {
+    let problem = response.extensions().get::<Problem>().cloned();
+    problem.or_else(|| (response.status() == StatusCode::PAYLOAD_TOO_LARGE).then(too_large))
+}
+
+/// The body is larger than the setting allows.
+pub(super) fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        "The body is too large",
+        "the body is larger than `server.max_body` allows; runmint's requests are small",
+    )
+}
+
+fn is_sane(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+}
+
+fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked; this is a bug");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "Internal error",
+        "this is a fault of the server; its log says more under the request id",
+    )
+    .into_response()
+}
+
+/// Bounds how many requests are worked on at once, and for how long.
+pub(super) fn limit(app: &App) -> Limit {
+    Limit {
+        permits: Arc::new(Semaphore::new(app.settings.server.max_concurrency)),
+        app: app.clone(),
+    }
+}
+
+/// The bound of one listener.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    permits: Arc<Semaphore>,
+    app: App,
+}
+
+/// See [`limit`].
+pub(super) async fn limited(State(limit): State<Limit>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = limit.permits.try_acquire() else {
+        return Problem::unavailable("more requests are under way than `server.max_concurrency`")
+            .retry_after(1)
+            .into_response();
+    };
+    let timeout = limit.app.settings.server.request_timeout.0;
+    tokio::time::timeout(timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            Problem::unavailable("the answer took longer than `server.request_timeout`")
+                .into_response()
+        })
+}

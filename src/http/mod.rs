@@ -1,0 +1,98 @@
+//! The URL table, and what goes around every route. The only user of `axum` and `tower-http`.
+
+mod admin;
+mod discovery;
+mod error;
+mod extract;
+mod health;
+mod jwks;
+mod layers;
+mod metrics;
+mod openapi;
+mod request;
+mod runs;
+mod tfe;
+mod tokens;
+mod workload;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// What the world sees: everything under the issuer's path.
+pub fn public(app: App) -> Router {
+    let documents = OpenApiRouter::new()
+        .routes(routes!(discovery::discovery))
+        .routes(routes!(jwks::jwks))
+        .layer(
+            CorsLayer::new()
+                .allow_origin(Any)
+                .allow_methods([Method::GET, Method::HEAD]),
+        );
+    let api = OpenApiRouter::with_openapi(openapi::public())
+        .routes(routes!(runs::open))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::close))
+        .routes(routes!(tokens::mint))
+        .routes(routes!(request::github, request::azure_devops))
+        .layer(from_fn_with_state(layers::limit(&app), layers::limited))
+        .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
+    let health = OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz));
+    let (router, mut description) = api.merge(documents).merge(health.clone()).split_for_parts();
+    openapi::set_server(&mut description, app.issuer.as_str());
+    let router = router
+        .merge(openapi::route(&description))
+        .with_state(app.clone());
+
+    let router = match app.issuer.path() {
+        "" => router,
+        // Load balancers ask for health at the root, whatever the issuer's path.
+        path => Router::new()
+            .nest(path, router)
+            .merge(health.split_for_parts().0.with_state(app.clone())),
+    };
+    layers::around(router, "public", app)
+}
+
+/// What operators see.
+pub fn admin(app: App) -> Router {
+    let api = OpenApiRouter::with_openapi(openapi::admin())
+        .routes(routes!(admin::keys::list))
+        .routes(routes!(admin::keys::export))
+        .routes(routes!(admin::keys::rotate))
+        .routes(routes!(admin::keys::trim))
+        .routes(routes!(admin::keys::revoke))
+        .routes(routes!(admin::keys::rewrap))
+        .routes(routes!(admin::clients::add, admin::clients::list))
+        .routes(routes!(
+            admin::clients::show,
+            admin::clients::update,
+            admin::clients::remove
+        ))
+        .routes(routes!(admin::runs::list))
+        .routes(routes!(admin::runs::show))
+        .routes(routes!(admin::runs::close))
+        .routes(routes!(admin::events::list))
+        .routes(routes!(tfe::rotate_key))
+        .routes(routes!(tfe::trim_key))
+        .layer(from_fn_with_state(layers::limit(&app), layers::limited))
+        .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
+    let (router, description) = api
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .split_for_parts();
+    let router = router
+        .route("/metrics", get(metrics::metrics))
+        .merge(openapi::route(&description))
+        .with_state(app.clone());
+    layers::around(router, "admin", app)
+}

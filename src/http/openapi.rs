@@ -1,0 +1,56 @@
+//! The OpenAPI description, made from the handlers.
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi, Server};
+
+use crate::app::App;
+
+/// The frame of the public listener's description.
+pub(super) fn public() -> OpenApi {
+    frame(
+        "runmint",
+        "Opens runs and mints their identity tokens.",
+        &[
+            ("client", "A client secret, `rmc_…`"),
+            ("run", "A run's request token, `rmr_…`"),
+        ],
+    )
+}
+
+/// The frame of the admin listener's description.
+pub(super) fn admin() -> OpenApi {
+    frame(
+        "runmint admin",
+        "Keys, clients, runs and the audit log.",
+        &[("operator", "The admin token, `rma_…`")],
+    )
+}
+
+/// Says under which URL the routes are.
+pub(super) fn set_server(description: &mut OpenApi, url: &str) {
+    description.servers = Some(vec![Server::new(url)]);
+}
+
+/// Serves a description, rendered once.
+pub(super) fn route(description: &OpenApi) -> Router<App> {
+    let text = description.to_json().unwrap_or_default();
+    let handler = async move || ([(header::CONTENT_TYPE, "application/json")], text);
+    Router::new().route("/openapi.json", get(handler))
+}
+
+fn frame(title: &str, description: &str, schemes: &[(&str, &str)]) -> OpenApi {
+    let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
+    info.description = Some(description.to_owned());
+    let mut components = Components::new();
+    for (name, description) in schemes {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some((*description).to_owned());
+        components.add_security_scheme(*name, SecurityScheme::Http(scheme));
+    }
+    let mut openapi = OpenApi::new(info, utoipa::openapi::Paths::new());
+    openapi.components = Some(components);
+    openapi
+}

@@ -1,0 +1,279 @@
+//! A client opens a run, looks at it, and closes it.
+
+use axum::Json as JsonBody;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::error::{Problem, ProblemBody};
+use super::extract::Json;
+use super::layers::RequestId;
+use super::workload::workload_body;
+use crate::app::App;
+use crate::auth::CallingClient;
+use crate::auth::secret::{Kind, Secret, SecretError};
+use crate::domain::InvalidField;
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::grant::decide;
+use crate::domain::run::{Phase, Run, RunState};
+use crate::domain::time::{Timestamp, whole_seconds};
+
+workload_body! {
+    /// A run to be opened.
+    OpenRun {
+        /// Seconds until its deadline; the phase's longest token life when left out.
+        expires_in: Option<i64>,
+    }
+}
+
+/// A run that was opened. The request token is shown this once.
+#[derive(Serialize, ToSchema)]
+struct OpenedRun {
+    id: String,
+    /// `terraform_run_id`, as sent or as made.
+    run_id: String,
+    /// The exact `sub` of its tokens.
+    subject: String,
+    /// Where its runner asks for tokens, e.g. as `ACTIONS_ID_TOKEN_REQUEST_URL`.
+    request_url: String,
+    /// What its runner asks with, e.g. as `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    request_token: String,
+    /// Its deadline, in seconds since 1970.
+    expires_at: Timestamp,
+    /// What a cloud will object to.
+    warnings: Vec<String>,
+}
+
+/// A run as its client and operators see it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RunView {
+    id: String,
+    /// `terraform_run_id`
+    run_id: String,
+    subject: String,
+    client: String,
+    run_phase: Phase,
+    audiences: Vec<String>,
+    state: RunState,
+    opened_at: Timestamp,
+    expires_at: Timestamp,
+    closed_at: Option<Timestamp>,
+}
+
+impl RunView {
+    pub(super) fn of(run: Run, now: Timestamp) -> Self {
+        let state = run.state(now);
+        let Run {
+            id,
+            workload,
+            audiences,
+            client,
+            aws_session_tags: _,
+            opened_at,
+            expires_at,
+            closed_at,
+        } = run;
+        Self {
+            id,
+            run_id: workload.ids.run,
+            subject: workload.subject.to_string(),
+            client: client.to_string(),
+            run_phase: workload.subject.phase(),
+            audiences: audiences
+                .iter()
+                .map(|allowed| allowed.audience.as_str().to_owned())
+                .collect(),
+            state,
+            opened_at,
+            expires_at,
+            closed_at,
+        }
+    }
+}
+
+/// Opens one phase of a run: its request token mints for it and for nothing else.
+#[utoipa::path(
+    post,
+    path = "/v1/runs",
+    tag = "Runs",
+    summary = "Open a run",
+    security(("client" = [])),
+    request_body = OpenRun,
+    responses(
+        (status = 201, body = OpenedRun),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn open(
+    State(app): State<App>,
+    RequestId(request_id): RequestId,
+    caller: CallingClient,
+    Json(body): Json<OpenRun>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let client = caller.client();
+    let id = Uuid::now_v7();
+    let (workload, audiences, (expires_in,)) = body.parts(Uuid::new_v4().as_bytes())?;
+    let actor = Actor::Client(client.name.to_string());
+    let event = |kind| Event {
+        request_id: Some(request_id),
+        run_id: Some(workload.ids.run.clone()),
+        subject: Some(workload.subject.to_string()),
+        ..Event::new(now, kind, actor)
+    };
+
+    let audiences = match decide(&client.grants, &workload.subject, &audiences) {
+        Ok(audiences) => audiences,
+        Err(denial) => {
+            let reason = denial.to_string();
+            tracing::warn!(
+                client.id = client.name.as_str(),
+                reason,
+                "a run was refused"
+            );
+            let event = event(EventKind::RunRefused);
+            app.recorder
+                .note(Event {
+                    reason: Some(reason),
+                    ..event
+                })
+                .await;
+            return Err(denial.into());
+        }
+    };
+    let expires_at = deadline(
+        &app,
+        workload.subject.form(),
+        workload.subject.phase(),
+        expires_in,
+        now,
+    )?;
+    let secret = Secret::generate(Kind::Run).map_err(no_randomness)?;
+    let run = Run {
+        id: id.to_string(),
+        workload: workload.clone(),
+        audiences,
+        client: client.name.clone(),
+        aws_session_tags: client.aws_session_tags,
+        opened_at: now,
+        expires_at,
+        closed_at: None,
+    };
+    let opened = Event {
+        run: Some(run.id.clone()),
+        expires_at: Some(expires_at),
+        ..event(EventKind::RunOpened)
+    };
+    if !app.store.add_run(&run, &secret.hash(), &opened).await? {
+        return Err(crate::auth::AuthError::Unknown("client secret").into());
+    }
+    tracing::info!(
+        run.id = run.id,
+        client.id = client.name.as_str(),
+        subject = %workload.subject,
+        "a run was opened"
+    );
+    let body = OpenedRun {
+        request_url: app.issuer.url_of(&format!("/v1/token?run={}", run.id)),
+        id: run.id,
+        run_id: workload.ids.run,
+        subject: workload.subject.to_string(),
+        request_token: secret.expose().to_owned(),
+        expires_at,
+        warnings: workload.subject.warnings(),
+    };
+    Ok((StatusCode::CREATED, NO_STORE, JsonBody(body)).into_response())
+}
+
+/// A run that this client opened.
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}",
+    tag = "Runs",
+    summary = "Look at a run",
+    security(("client" = [])),
+    params(("id" = String, Path, description = "The run's id, as it was answered when it was opened")),
+    responses(
+        (status = 200, body = RunView),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: CallingClient,
+    Path(id): Path<String>,
+) -> Result<JsonBody<RunView>, Problem> {
+    let run = own_run(&app, &caller, &id).await?;
+    Ok(JsonBody(RunView::of(run, app.clock.now())))
+}
+
+/// Ends a run: it mints nothing from here on, on every replica.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/close",
+    tag = "Runs",
+    summary = "Close a run",
+    security(("client" = [])),
+    params(("id" = String, Path, description = "The run's id, as it was answered when it was opened")),
+    responses(
+        (status = 200, body = RunView),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn close(
+    State(app): State<App>,
+    caller: CallingClient,
+    Path(id): Path<String>,
+) -> Result<JsonBody<RunView>, Problem> {
+    own_run(&app, &caller, &id).await?;
+    let now = app.clock.now();
+    let actor = Actor::Client(caller.client().name.to_string());
+    let run = app.store.close_run(&id, &actor, now).await?;
+    let run = run.ok_or_else(|| Problem::not_found("run"))?;
+    tracing::info!(run.id = run.id, "a run was closed");
+    Ok(JsonBody(RunView::of(run, now)))
+}
+
+/// Answers that hold a secret are not kept by any cache.
+pub(super) const NO_STORE: [(axum::http::HeaderName, &str); 1] =
+    [(axum::http::header::CACHE_CONTROL, "no-store")];
+
+pub(super) fn no_randomness(error: SecretError) -> Problem {
+    tracing::error!(%error, "no secret could be made");
+    Problem::unavailable("no secret could be made")
+}
+
+async fn own_run(app: &App, caller: &CallingClient, id: &str) -> Result<Run, Problem> {
+    app.store
+        .find_run(id)
+        .await?
+        .filter(|run| run.client == caller.client().name)
+        .ok_or_else(|| Problem::not_found("run"))
+}
+
+fn deadline(
+    app: &App,
+    form: crate::domain::subject::SubjectForm,
+    phase: Phase,
+    expires_in: Option<i64>,
+    now: Timestamp,
+) -> Result<Timestamp, InvalidField> {
+    let longest = whole_seconds(app.settings.runs.max_open.0);
+    let seconds = match expires_in {
+        Some(seconds) if !(1..=longest).contains(&seconds) => {
+            return Err(InvalidField::new(
+                "expires_in",
+                format!("must be from 1 to {longest} seconds (`runs.max_open`)"),
+            ));
+        }
+        Some(seconds) => seconds,
+        None => whole_seconds(app.mint.lifetimes.longest(form, phase)).min(longest),
+    };
+    Ok(Timestamp(now.0 + seconds))
+}

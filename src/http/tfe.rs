@@ -1,0 +1,56 @@
+//! Terraform Enterprise's two admin calls, as go-tfe makes them: empty body, 204.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::error::{Problem, ProblemBody};
+use crate::app::App;
+use crate::auth::Operator;
+use crate::domain::event::Actor;
+
+/// As Terraform Enterprise's call: the key rotates as soon as that is safe, and the period starts
+/// anew then.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/oidc-settings/actions/rotate-key",
+    tag = "Terraform Enterprise",
+    summary = "Rotate the key",
+    security(("operator" = [])),
+    responses(
+        (status = 204, description = "It rotates now, or as soon as the next key has been seen"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn rotate_key(
+    State(app): State<App>,
+    _operator: Operator,
+) -> Result<StatusCode, Problem> {
+    let now = app.rotation.now(&app.clock).await?;
+    let seen = app.rotation.look(&app.probe, now).await;
+    app.rotation.rotate(&seen, &Actor::Operator, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// As Terraform Enterprise's call: old versions leave the JWKS as soon as no living token needs
+/// them.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/oidc-settings/actions/trim-key",
+    tag = "Terraform Enterprise",
+    summary = "Trim old keys",
+    security(("operator" = [])),
+    responses(
+        (status = 204, description = "They leave now, or as soon as their last token is dead"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn trim_key(
+    State(app): State<App>,
+    _operator: Operator,
+) -> Result<StatusCode, Problem> {
+    let now = app.rotation.now(&app.clock).await?;
+    app.rotation.trim(false, &Actor::Operator, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

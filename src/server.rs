@@ -1,0 +1,172 @@
+//! Runs both listeners and the background jobs; the death of one ends all.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use axum_server::Handle;
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::audit::RecorderTask;
+use crate::http;
+
+/// The sockets, bound by whoever calls [`serve`]: tests bind port 0.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the world.
+    pub public: TcpListener,
+    /// For operators.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both sockets.
+    ///
+    /// # Errors
+    /// Which address cannot be listened on, and why.
+    pub fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, std::io::Error> {
+        let bind = |name: &str, address: SocketAddr| {
+            TcpListener::bind(address).map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{name} = {address}: {error}"))
+            })
+        };
+        Ok(Self {
+            public: bind("server.listen", public)?,
+            admin: bind("admin.listen", admin)?,
+        })
+    }
+}
+
+/// How often a replica looks whether the keys have changed.
+const KEYRING_POLL: Duration = Duration::from_millis(500);
+
+/// How often old events are dropped and room is made for new ones.
+const MAINTENANCE: Duration = Duration::from_hours(1);
+
+/// How long a connection may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown`, then finishes and records what is under way.
+///
+/// # Errors
+/// A listener failed, or a background job ended before it was told to.
+pub async fn serve(
+    app: App,
+    recorder: RecorderTask,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), std::io::Error> {
+    let grace = app.settings.server.shutdown_grace.0;
+    let store = app.store.clone();
+    let mut tasks = JoinSet::new();
+
+    for (listener, router) in [
+        (listeners.public, http::public(app.clone())),
+        (listeners.admin, http::admin(app.clone())),
+    ] {
+        listener.set_nonblocking(true)?;
+        let handle = Handle::new();
+        let mut server = axum_server::from_tcp(listener)?
+            .handle(handle.clone())
+            .first_request_timeout(HEAD_TIMEOUT);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT);
+        server.http_builder().http2().timer(TokioTimer::new());
+        tasks.spawn(async move { server.serve(router.into_make_service()).await });
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            shutdown.cancelled().await;
+            handle.graceful_shutdown(Some(grace));
+            Ok(())
+        });
+    }
+    tasks.spawn(poll_keyring(app.clone(), shutdown.clone()));
+    tasks.spawn(maintain(app.clone(), shutdown.clone()));
+    {
+        let (rotation, probe, clock) = (app.rotation.clone(), app.probe.clone(), app.clock.clone());
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            rotation.run(probe, clock, shutdown).await;
+            Ok(())
+        });
+    }
+    // The worker behind the recorders ends with the last of them.
+    drop(app);
+
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let result = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        if !shutdown.is_cancelled() {
+            tracing::error!(
+                ?result,
+                "a part of the server ended by itself; all of it stops"
+            );
+            outcome = result.and(Err(std::io::Error::other(
+                "a part of the server ended by itself",
+            )));
+            shutdown.cancel();
+        }
+    }
+    // All routers are gone, and with them the last recorders: what is queued is written, then it ends.
+    recorder.finish().await;
+    store.close().await;
+    outcome
+}
+
+/// Follows changes of the keys that other replicas make.
+async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::io::Error> {
+    let mut down = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEYRING_POLL) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        let refreshed = app.keyring.refresh(app.clock.now()).await;
+        app.metrics
+            .can_sign
+            .set(i64::from(app.keyring.current().signer().is_ok()));
+        match refreshed {
+            Ok(changed) => {
+                if std::mem::take(&mut down) {
+                    tracing::info!("the database answers again");
+                }
+                if changed {
+                    tracing::debug!("another replica changed the keys");
+                }
+            }
+            Err(error) => {
+                app.metrics.store_failed("refresh_keys");
+                // Once per outage, not twice a second.
+                if !std::mem::replace(&mut down, true) {
+                    tracing::error!(
+                        %error,
+                        "the keys cannot be looked up; discovery and JWKS go on from memory"
+                    );
+                }
+            }
+        }
+    }
+}
+
+async fn maintain(app: App, shutdown: CancellationToken) -> Result<(), std::io::Error> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(MAINTENANCE) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        let now = app.clock.now();
+        if let Err(error) = app
+            .store
+            .maintain(now - app.settings.events.keep.0, now)
+            .await
+        {
+            app.metrics.store_failed("maintain");
+            tracing::error!(%error, "old events could not be dropped; it is tried again in an hour");
+        }
+    }
+}
