@@ -1,0 +1,18 @@
+//! `runmint healthcheck`: for containers, which have no curl.
+
+use std::time::Duration;
+
+use super::CliError;
+use super::operator::{reachable, send};
+use crate::config::Settings;
+
+pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
+    let url = format!("http://{}/healthz", reachable(settings.server.listen));
+    let request = reqwest::Client::new()
+        .get(&url)
+        .timeout(Duration::from_secs(3));
+    send(request, &url)
+        .await
+        .map_err(|error| CliError::No(error.to_string()))?;
+    Ok(())
+}

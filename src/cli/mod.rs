@@ -1,0 +1,163 @@
+//! Commands: arguments → settings → call → exit status.
+//!
+//! Data goes to stdout, talk to stderr. Exit status 0: done; 1: the answer is no; 2: wrong usage;
+//! 3: could not be done.
+
+mod clients;
+mod config;
+mod events;
+mod healthcheck;
+mod keys;
+mod operator;
+mod output;
+mod runs;
+mod serve;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::operator::OperatorError;
+use self::output::{Format, Printer};
+use crate::app::AppError;
+use crate::config::{ConfigError, Settings};
+
+/// A standalone OIDC workload-identity issuer: a short-lived signed token for every CI run.
+#[derive(Debug, Parser)]
+#[command(name = "runmint", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+struct Common {
+    /// Settings that override the defaults (TOML); the environment overrides both.
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_CONFIG")]
+    config: Option<PathBuf>,
+    /// The admin listener; that of the settings when left out.
+    #[arg(long, global = true, value_name = "URL", env = "RUNMINT_ADMIN_URL")]
+    admin_url: Option<String>,
+    /// How to print.
+    #[arg(long, global = true, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Show or check the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Signing keys: list, rotate, trim, revoke, rewrap, export.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Clients: add, list, show, update, remove.
+    #[command(subcommand)]
+    Clients(clients::Command),
+    /// Runs: open, list, show, close.
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// Read the audit log, newest first.
+    Events(events::Args),
+    /// Ask the server on this machine whether it is alive; exit status 0 or 1.
+    Healthcheck,
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// The answer is no.
+    #[error("{0}")]
+    No(String),
+    /// An argument that clap could not judge.
+    #[error("{0}")]
+    Usage(String),
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server could not be built.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// A listener or another part of the machine.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The admin listener.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+}
+
+impl CliError {
+    fn status(&self) -> u8 {
+        match self {
+            Self::No(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Operator(error) if error.is_usage() => 2,
+            Self::Config(_) | Self::App(_) | Self::Io(_) | Self::Operator(_) => 3,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Operator(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return Printer::usage(&error),
+    };
+    let printer = Printer::new(cli.common.format);
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::from)
+        .and_then(|runtime| runtime.block_on(run(cli, &printer)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error, error.hint().as_deref());
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
+    let Cli { common, command } = cli;
+    match command {
+        Command::Serve => serve::run(common.settings()?).await,
+        Command::Config(command) => config::run(&command, &common, printer),
+        Command::Keys(command) => keys::run(command, common.operator()?, printer).await,
+        Command::Clients(command) => clients::run(command, common.operator()?, printer).await,
+        Command::Runs(command) => runs::run(command, &common, printer).await,
+        Command::Events(args) => events::run(args, common.operator()?, printer).await,
+        Command::Healthcheck => healthcheck::run(&common.settings()?).await,
+    }
+}
+
+impl Common {
+    fn settings(&self) -> Result<Settings, CliError> {
+        let environment: HashMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Settings::load(self.config.as_deref(), environment)?)
+    }
+
+    fn operator(&self) -> Result<operator::Operator, CliError> {
+        let settings = self.settings()?;
+        Ok(operator::Operator::new(
+            &settings,
+            self.admin_url.as_deref(),
+        )?)
+    }
+}

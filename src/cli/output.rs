@@ -1,0 +1,128 @@
+//! The only place that prints.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the printer"
+)]
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::domain::time::Timestamp;
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// For programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Prints data to stdout and talk to stderr.
+#[derive(Debug)]
+pub(super) struct Printer {
+    format: Format,
+}
+
+impl Printer {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// clap's own words about the command line.
+    pub(super) fn usage(error: &clap::Error) -> ExitCode {
+        let _ = error.print();
+        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    }
+
+    /// Data: JSON as it is, or the lines that `text` makes of it.
+    pub(super) fn data(&self, value: &Value, text: impl FnOnce(&Value) -> Vec<String>) {
+        let lines = match self.format {
+            Format::Json => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
+            Format::Text => text(value),
+        };
+        let mut out = std::io::stdout().lock();
+        for line in lines {
+            // A reader that has gone away (`| head`) is no error.
+            if writeln!(out, "{line}").is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Talk, for people only.
+    pub(super) fn say(&self, line: &str) {
+        if self.format == Format::Text {
+            eprintln!("{line}");
+        }
+    }
+
+    /// What went wrong, and what to do about it.
+    pub(super) fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
+        if std::io::stderr().is_terminal() {
+            eprintln!("\x1b[31merror:\x1b[0m {error}");
+        } else {
+            eprintln!("error: {error}");
+        }
+        if let Some(hint) = hint {
+            eprintln!("hint: {hint}");
+        }
+    }
+}
+
+/// Columns as wide as their widest cell.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            all.iter()
+                .map(|row| row.get(column).map_or(0, |cell| cell.chars().count()))
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    all.iter()
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// A member of a JSON object as a cell; `-` if it is not there.
+pub(super) fn cell(value: &Value, member: &str) -> String {
+    match &value[member] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            })
+            .collect::<Vec<_>>()
+            .join(","),
+        other => other.to_string(),
+    }
+}
+
+/// A time in a JSON object, as people read it.
+pub(super) fn time(value: &Value, member: &str) -> String {
+    value[member]
+        .as_i64()
+        .map_or_else(|| "-".to_owned(), |at| Timestamp(at).to_string())
+}
+
+/// The items of a JSON array; none if it is none.
+pub(super) fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
