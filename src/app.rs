@@ -105,12 +105,26 @@ const FIRST_KEY_POLL: Duration = Duration::from_millis(100);
 const FIRST_KEY_POLLS: u32 = 600;
 
 impl App {
-    /// Opens the database, loads the keys (makes the first one if there is none) and starts the
-    /// audit worker.
+    /// Opens the database and builds the application on it.
     ///
     /// # Errors
     /// What is missing or wrong, with the setting or the file named.
     pub async fn build(settings: Settings, clock: Clock) -> Result<(Self, RecorderTask), AppError> {
+        // Before the database makes its file there.
+        make_data_dir(&settings.data_dir)?;
+        let store = Store::connect(&settings.store_url(), settings.store.connections).await?;
+        Self::on_store(settings, store, clock).await
+    }
+
+    /// Loads the keys (makes the first one if there is none) and starts the audit worker.
+    ///
+    /// # Errors
+    /// What is missing or wrong, with the setting or the file named.
+    pub async fn on_store(
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+    ) -> Result<(Self, RecorderTask), AppError> {
         let metrics = Metrics::default();
         let issuer = Arc::new(settings.issuer()?);
         let policy = Arc::new(settings.policy());
@@ -121,7 +135,6 @@ impl App {
         let sealer = sealer(&settings)?;
         let admin_token = admin_token(&settings)?;
 
-        let store = Store::connect(&settings.store_url(), settings.store.connections).await?;
         let now = clock.now();
         store.maintain(now - settings.events.keep.0, now).await?;
         let keyring = KeyringHandle::load(store.clone(), Arc::clone(&issuer), sealer, now).await?;

@@ -1,0 +1,43 @@
+//! All tests that touch HTTP or SQL, in one binary. They run on SQLite, and again on Postgres with
+//! `RUNMINT_TEST_STORE=postgres`; `script/test` does both.
+//!
+//! Clippy takes only `#[cfg(test)]` modules for tests, hence the attribute on each.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod domain;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod jwks;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod request;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod soak;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod tokens;
