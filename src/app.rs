@@ -336,3 +336,90 @@ fn read_or_make(
     std::fs::rename(&beside, path).map_err(failed)?;
     Ok((text, true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::CallingClient;
+    use crate::domain::claims::Audience;
+    use crate::domain::client::Client;
+    use crate::domain::event::{Actor, EventKind};
+    use crate::domain::grant::AllowedAudience;
+    use crate::domain::key::Algorithm;
+    use crate::domain::name::Name;
+    use crate::domain::time::Timestamp;
+    use crate::domain::workload::{SentIds, Workload};
+    use crate::keys::keyring::Keyring;
+    use crate::keys::signer::{GeneratedKey, Signer};
+    use crate::mint::{MintError, Order};
+    use crate::store::{AddClient, EventFilter};
+
+    const NOW: Timestamp = Timestamp(1_795_400_000);
+    const SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    /// The fault that no other check stands in front of: the keyring in memory holds a signer whose
+    /// key is another one than its `kid` says.
+    #[tokio::test]
+    async fn a_wrong_key_in_the_signer_is_an_alarm_and_never_a_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = [
+            ("RUNMINT_DATA_DIR", dir.path().to_str().unwrap()),
+            ("RUNMINT_STORE__URL", "sqlite::memory:"),
+            ("RUNMINT_KEYS__ALGORITHM", "ES256"),
+            ("RUNMINT_KEYS__SEALING_KEY", SEALING_KEY),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::load(None, environment.into()).unwrap();
+        let (app, _recorder) = App::build(settings, Clock::manual(NOW)).await.unwrap();
+        let secret = Secret::generate(Kind::Client).unwrap();
+        let client = Client {
+            name: Name::parse("name", "atlantis").unwrap(),
+            grants: Vec::new(),
+            aws_session_tags: false,
+            created_at: NOW,
+        };
+        let add = AddClient {
+            client,
+            secret_hash: secret.hash(),
+        };
+        app.store
+            .add_client(&add, &Actor::Operator, NOW)
+            .await
+            .unwrap();
+        let caller = CallingClient::authenticate(secret.expose(), &app.store)
+            .await
+            .unwrap();
+        let subject = "organization:acme:project:p:workspace:w:run_phase:plan"
+            .parse()
+            .unwrap();
+        let workload = Workload::new(subject, SentIds::default(), &[0; 16]).unwrap();
+        let audience = Audience::parse("audience", "aws.workload.identity").unwrap();
+        let audiences = [AllowedAudience {
+            audience,
+            max_ttl: None,
+        }];
+        let order = || Order::of_client(&caller, &workload, &audiences, None);
+        assert_eq!(app.mint.mint(&order(), NOW).await.unwrap().len(), 1);
+
+        let right = app.keyring.current();
+        let (version, kid) = (
+            right.active().unwrap().version,
+            &right.active().unwrap().kid,
+        );
+        let other = GeneratedKey::generate(Algorithm::ES256).unwrap();
+        let wrong = Signer::new(version, kid, Algorithm::ES256, &other.private).unwrap();
+        let sealer = Sealer::new(SealingKey::parse(SEALING_KEY).unwrap(), Vec::new());
+        let keys = app.store.keys().await.unwrap();
+        let keyring = Keyring::build(right.revision, keys, &app.issuer, &sealer, None).unwrap();
+        app.keyring.replace(keyring.with_signer(wrong));
+
+        let error = app.mint.mint(&order(), NOW).await.unwrap_err();
+        assert!(matches!(error, MintError::Faulty), "{error}");
+        assert_eq!(app.metrics.faulty_tokens.get(), 1);
+        let filter = EventFilter {
+            kind: Some(EventKind::TokenFaulty),
+            ..EventFilter::default()
+        };
+        assert_eq!(app.store.events(&filter, 10).await.unwrap().len(), 1);
+    }
+}

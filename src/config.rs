@@ -457,7 +457,8 @@ impl RotationSettings {
             return refuse("check_every", "must be from 1s to 10m".to_owned());
         }
         let url = &self.probe_url;
-        if !url.is_empty() && !(url.starts_with("https://") || url.starts_with("http://")) {
+        let is_http = url.starts_with("https://") || url.starts_with("http://");
+        if !url.is_empty() && !is_http {
             return refuse(
                 "probe_url",
                 "must be the http(s) URL of the published JWKS".to_owned(),
@@ -531,7 +532,7 @@ impl fmt::Display for Span {
         let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
         match units
             .iter()
-            .find(|(unit, _)| seconds >= *unit && seconds % unit == 0)
+            .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
         {
             Some((unit, name)) => write!(f, "{}{name}", seconds / unit),
             None => write!(f, "{seconds}s"),

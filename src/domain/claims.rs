@@ -200,13 +200,17 @@ enum Target<'a> {
     },
 }
 
-/// AWS session tags (IAM user guide, "Passing session tags using AssumeRoleWithWebIdentity").
+/// AWS session tags (IAM user guide, "Passing session tags using `AssumeRoleWithWebIdentity`").
 #[derive(Debug, Serialize)]
 struct AwsTags<'a> {
     principal_tags: PrincipalTags<'a>,
 }
 
 #[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of the claims that they repeat"
+)]
 struct PrincipalTags<'a> {
     terraform_organization_name: [&'a str; 1],
     #[serde(skip_serializing_if = "Option::is_none")]

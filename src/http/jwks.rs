@@ -1,4 +1,4 @@
-//! The key set: bytes, ETag and max-age of the keyring.
+//! The key set: bytes, `ETag` and max-age of the keyring.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -53,6 +53,6 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|candidate| candidate.trim())
+        .map(str::trim)
         .any(|candidate| candidate == "*" || candidate.trim_start_matches("W/") == etag)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -90,8 +91,24 @@ async fn observe(
 
 /// The problem that a route answered with, also when a library answered without one of ours.
 fn problem_of(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    let is_json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let problem = response.extensions().get::<Problem>().cloned();
-    problem.or_else(|| (response.status() == StatusCode::PAYLOAD_TOO_LARGE).then(too_large))
+    match problem {
+        Some(problem) => Some(problem),
+        None if status == StatusCode::PAYLOAD_TOO_LARGE => Some(too_large()),
+        None if failed && !is_json => {
+            let title = status.canonical_reason().unwrap_or("Refused");
+            let detail = "the request is not one that this server understands; \
+                          `/openapi.json` says what is";
+            Some(Problem::new(status, "refused", title, detail))
+        }
+        None => None,
+    }
 }
 
 /// The body is larger than the setting allows.

@@ -231,10 +231,10 @@ pub(super) async fn close(
     caller: CallingClient,
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
-    own_run(&app, &caller, &id).await?;
+    let run = own_run(&app, &caller, &id).await?;
     let now = app.clock.now();
     let actor = Actor::Client(caller.client().name.to_string());
-    let run = app.store.close_run(&id, &actor, now).await?;
+    let run = app.store.close_run(&run.id, &actor, now).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     tracing::info!(run.id = run.id, "a run was closed");
     Ok(JsonBody(RunView::of(run, now)))
@@ -249,9 +249,16 @@ pub(super) fn no_randomness(error: SecretError) -> Problem {
     Problem::unavailable("no secret could be made")
 }
 
+/// Any client's run. What is no id of ours need not reach the database.
+pub(super) async fn find_run(app: &App, id: &str) -> Result<Option<Run>, Problem> {
+    let Ok(id) = Uuid::parse_str(id) else {
+        return Ok(None);
+    };
+    Ok(app.store.find_run(&id.to_string()).await?)
+}
+
 async fn own_run(app: &App, caller: &CallingClient, id: &str) -> Result<Run, Problem> {
-    app.store
-        .find_run(id)
+    find_run(app, id)
         .await?
         .filter(|run| run.client == caller.client().name)
         .ok_or_else(|| Problem::not_found("run"))

@@ -262,7 +262,7 @@ impl Rotation {
                 kid: &key.kid,
                 algorithm: key.algorithm,
             };
-            let new = sealer.seal(label, &*sealer.open(label, sealed)?)?;
+            let new = sealer.seal(label, &sealer.open(label, sealed)?)?;
             self.store
                 .reseal_key(&lease, &key, &new, actor, now)
                 .await?;
@@ -329,7 +329,7 @@ impl Rotation {
                          `rotation.probe_url` names another way to it"
                     );
                 } else {
-                    tracing::info!(%error, "the public JWKS URL cannot be seen from here");
+                    tracing::debug!(%error, "the public JWKS URL cannot be seen from here");
                 }
                 Vec::new()
             }

@@ -95,10 +95,7 @@ impl SealingKey {
         // The digest is over the key and a constant, so the id is no oracle for anything else.
         let mut seed = Zeroizing::new(b"runmint key-encryption key id".to_vec());
         seed.extend_from_slice(&bytes);
-        let id = digest(&SHA256, &seed).as_ref()[..6]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let id = URL_SAFE_NO_PAD.encode(&digest(&SHA256, &seed).as_ref()[..6]);
         Ok(Self {
             id,
             key: LessSafeKey::new(key),
@@ -115,7 +112,7 @@ impl SealingKey {
         Ok(Zeroizing::new(STANDARD.encode(*bytes)))
     }
 
-    /// Twelve hexadecimal digits that tell it from others.
+    /// Eight characters that tell it from others.
     pub fn id(&self) -> &str {
         &self.id
     }

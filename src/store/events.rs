@@ -54,6 +54,10 @@ pub struct LiveToken {
 /// Postgres keeps a week of events in a partition.
 const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
 
+/// A change of partitions that waits for a long reader would keep all writers waiting behind it; it
+/// is tried again an hour later.
+const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = '2s'";
+
 /// Rows of one `INSERT`; a power of two, see [`super::record::chunks`].
 pub(super) const INSERT_EVENTS: &str = "INSERT INTO event \
      (at, kind, actor, request_id, run, run_id, subject, audience, jti, kid, expires_at, reason) ";
@@ -118,8 +122,14 @@ impl Store {
         let rows: Vec<StoredRow> = on_pool!(self, |pool| {
             let mut query = QueryBuilder::new(SELECT);
             if let Some(run) = &filter.run {
-                query.push(" AND (run_id = ").push_bind(run);
-                query.push(" OR run = ").push_bind(run).push(")");
+                // Ours is a UUID; through Terraform's id, which has an index.
+                if uuid::Uuid::parse_str(run).is_ok() {
+                    query.push(" AND run = ").push_bind(run);
+                    query.push(" AND run_id IN (SELECT run_id FROM run WHERE id = ");
+                    query.push_bind(run).push(")");
+                } else {
+                    query.push(" AND run_id = ").push_bind(run);
+                }
             }
             if let Some(subject) = &filter.subject {
                 query.push(" AND subject = ").push_bind(subject);
@@ -210,6 +220,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = pool.begin().await?;
+        sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
         let created = sqlx::query(AssertSqlSafe(format!(
             "CREATE TABLE {name} (LIKE event INCLUDING DEFAULTS)"
         )))
@@ -260,11 +271,11 @@ impl Store {
             .filter_map(|name| name.strip_prefix("event_w")?.parse::<i64>().ok())
             .filter(|start| start + PARTITION_SECONDS <= oldest.0);
         for start in starts {
-            sqlx::query(AssertSqlSafe(format!(
-                "DROP TABLE IF EXISTS event_w{start}"
-            )))
-            .execute(pool)
-            .await?;
+            let mut tx = pool.begin().await?;
+            sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
+            let drop = AssertSqlSafe(format!("DROP TABLE IF EXISTS event_w{start}"));
+            sqlx::query(drop).execute(&mut *tx).await?;
+            tx.commit().await?;
         }
         sqlx::query("DELETE FROM event_default WHERE at < $1")
             .bind(oldest.0)

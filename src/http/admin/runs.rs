@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::error::{Problem, ProblemBody};
 use super::super::extract::Query;
-use super::super::runs::RunView;
+use super::super::runs::{RunView, find_run};
 use super::page_size;
 use crate::app::App;
 use crate::auth::Operator;
@@ -101,9 +101,7 @@ pub(in crate::http) async fn show(
     _operator: Operator,
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
-    let run = app
-        .store
-        .find_run(&id)
+    let run = find_run(&app, &id)
         .await?
         .ok_or_else(|| Problem::not_found("run"))?;
     Ok(JsonBody(RunView::of(run, app.clock.now())))
@@ -129,7 +127,10 @@ pub(in crate::http) async fn close(
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
     let now = app.clock.now();
-    let run = app.store.close_run(&id, &Actor::Operator, now).await?;
+    let run = find_run(&app, &id)
+        .await?
+        .ok_or_else(|| Problem::not_found("run"))?;
+    let run = app.store.close_run(&run.id, &Actor::Operator, now).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     tracing::info!(run.id = run.id, "an operator closed a run");
     Ok(JsonBody(RunView::of(run, now)))
