@@ -7,8 +7,10 @@
 //!   ([`name`]).
 //! - **Workload**: a subject and the ids behind its names ([`workload`]).
 //! - **Run**: one phase of one CI run, open until its deadline or until it is closed ([`run`]).
-//! - **Claims**: what goes into a token, in which order, for how long ([`claims`]).
-//! - **Client**: an orchestrator; its **grants** say what it may ask for ([`client`], [`grant`]).
+//! - **Claims**: what goes into a token, and in which order ([`claims`]); for how long is its
+//!   **lifetime** ([`lifetime`]).
+//! - **Client**: an orchestrator; its **grants** say what it may ask for, in **patterns** ([`client`],
+//!   [`grant`], [`pattern`]).
 //! - **Key version**: one signing key and where it stands in its life ([`key`]).
 //! - **Event**: everything the audit log can say ([`event`]).
 
@@ -18,7 +20,9 @@ pub mod event;
 pub mod grant;
 pub mod issuer;
 pub mod key;
+pub mod lifetime;
 pub mod name;
+pub mod pattern;
 pub mod run;
 pub mod subject;
 pub mod time;

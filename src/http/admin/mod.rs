@@ -2,6 +2,7 @@
 
 pub(super) mod clients;
 pub(super) mod events;
+mod exposure;
 pub(super) mod keys;
 pub(super) mod runs;
 

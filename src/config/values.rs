@@ -1,0 +1,83 @@
+//! Kinds of values that settings have.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A duration in whole seconds, written `90d`, `24h`, `5m`, `30s`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+        match units
+            .iter()
+            .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
+        {
+            Some((unit, name)) => write!(f, "{}{name}", seconds / unit),
+            None => write!(f, "{seconds}s"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text).map_err(|_| {
+            D::Error::custom(format!(
+                "{text:?} is no duration such as 90d, 24h, 5m or 30s"
+            ))
+        })?;
+        if duration.subsec_nanos() != 0 {
+            return Err(D::Error::custom(format!(
+                "{text:?} is not a whole number of seconds"
+            )));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A setting that may hold a secret: it is never printed.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL is shown without its password, since the rest of it is what one looks for.
+        match url::Url::parse(&self.0) {
+            Ok(url) if url.scheme() == "sqlite" => f.write_str(&self.0),
+            Ok(mut url) if url.has_host() => {
+                if url.password().is_some() {
+                    let _ = url.set_password(Some("********"));
+                }
+                url.set_query(None);
+                f.write_str(url.as_str())
+            }
+            _ if self.0.is_empty() => Ok(()),
+            _ => f.write_str("********"),
+        }
+    }
+}
+
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
