@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
@@ -79,39 +79,69 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let is_json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|media_type| {
-                let media_type = media_type.trim();
-                media_type.eq_ignore_ascii_case("application/json") || media_type.ends_with("+json")
-            });
-        if !is_json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-json",
-                "The body is not JSON",
-                "send the header `Content-Type: application/json` and a JSON body",
-            ));
+        let is_json = is_json(request.headers());
+        let bytes = body(request, app).await?;
+        if is_json {
+            parse(&bytes).map(Self)
+        } else {
+            Err(not_json())
         }
-        let bytes = Bytes::from_request(request, app)
-            .await
-            .map_err(|rejection| {
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    layers::too_large()
-                } else {
-                    Problem::new(
-                        StatusCode::BAD_REQUEST,
-                        "body-incomplete",
-                        "The body could not be read",
-                        "the body ended before it was complete; send it again",
-                    )
-                }
-            })?;
-        parse(&bytes).map(Self)
     }
+}
+
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub(super) struct JsonOrDefault<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for JsonOrDefault<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = body(request, app).await?;
+        match (bytes.is_empty(), is_json) {
+            (true, _) => Ok(Self(T::default())),
+            (false, true) => parse(&bytes).map(Self),
+            (false, false) => Err(not_json()),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| {
+            let media_type = media_type.trim();
+            media_type.eq_ignore_ascii_case("application/json") || media_type.ends_with("+json")
+        })
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not-json",
+        "The body is not JSON",
+        "send the header `Content-Type: application/json` and a JSON body",
+    )
+}
+
+async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, app)
+        .await
+        .map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                layers::too_large()
+            } else {
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "body-incomplete",
+                    "The body could not be read",
+                    "the body ended before it was complete; send it again",
+                )
+            }
+        })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -80,10 +80,6 @@ pub enum KeyringError {
     Store(#[from] StoreError),
 }
 
-/// A shorter time than this is not asked of caches, in seconds: when a change is late, relying
-/// parties need not come back every second until it happens.
-const SHORTEST_MAX_AGE: i64 = 10;
-
 impl Keyring {
     /// Builds a snapshot. `before` lends its parsed signer if the active version is the same.
     ///
@@ -144,9 +140,8 @@ impl Keyring {
     /// change, if that is sooner.
     pub fn max_age(&self, policy: &Policy, now: Timestamp) -> i64 {
         let setting = whole_seconds(policy.jwks_max_age);
-        next_publication(&self.keys, policy, now).map_or(setting, |change| {
-            setting.min(change.seconds_since(now).max(SHORTEST_MAX_AGE))
-        })
+        next_publication(&self.keys, policy, now)
+            .map_or(setting, |change| setting.min(change.seconds_since(now)))
     }
 
     /// A keyring whose signer is not the one that its keys say: the fault that

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::error::{Problem, ProblemBody};
-use super::super::extract::Json;
+use super::super::extract::JsonOrDefault;
 use super::exposure::{ExposureView, RevokedView};
 use crate::app::App;
 use crate::auth::Operator;
@@ -180,7 +180,7 @@ pub(in crate::http) enum RotateResult {
     tag = "Keys",
     summary = "Rotate the signing key",
     security(("operator" = [])),
-    request_body = RotateKeys,
+    request_body = Option<RotateKeys>,
     responses(
         (status = 200, body = RotateResult),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
@@ -190,7 +190,7 @@ pub(in crate::http) enum RotateResult {
 pub(in crate::http) async fn rotate(
     State(app): State<App>,
     _operator: Operator,
-    Json(body): Json<RotateKeys>,
+    JsonOrDefault(body): JsonOrDefault<RotateKeys>,
 ) -> Result<JsonBody<RotateResult>, Problem> {
     let now = app.rotation.now(&app.clock).await?;
     if body.emergency {
@@ -243,7 +243,7 @@ struct WaitingKey {
     tag = "Keys",
     summary = "Trim old key versions",
     security(("operator" = [])),
-    request_body = TrimKeys,
+    request_body = Option<TrimKeys>,
     responses(
         (status = 200, body = TrimResult),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
@@ -253,7 +253,7 @@ struct WaitingKey {
 pub(in crate::http) async fn trim(
     State(app): State<App>,
     _operator: Operator,
-    Json(body): Json<TrimKeys>,
+    JsonOrDefault(body): JsonOrDefault<TrimKeys>,
 ) -> Result<JsonBody<TrimResult>, Problem> {
     let now = app.rotation.now(&app.clock).await?;
     let Trimmed {
