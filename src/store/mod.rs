@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 mod clients;
 mod events;
@@ -110,6 +111,12 @@ impl Store {
                 let options = PgConnectOptions::from_str(url)
                     .map_err(|_| StoreError::Url("is not a valid `postgres://` URL".to_owned()))?
                     .application_name("runmint");
+                // Once without a pool, which would hide the reason behind a timeout of its own.
+                tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+                    .await
+                    .map_err(|_| StoreError::Timeout)??
+                    .close()
+                    .await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -125,6 +132,22 @@ impl Store {
         };
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// Whether the database takes writes at this moment: one that only answers is none to mint with.
+    ///
+    /// # Errors
+    /// It does not answer, or (SQLite) another process keeps it locked.
+    pub async fn takes_writes(&self) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT current_setting('transaction_read_only') = 'off'";
+        match self {
+            Self::Sqlite(pool) => {
+                pool.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+                Ok(true)
+            }
+            // A standby answers, and takes none.
+            Self::Postgres(pool) => Ok(sqlx::query_scalar(SQL).fetch_one(pool).await?),
+        }
     }
 
     /// Whether several replicas share this database.
@@ -176,7 +199,13 @@ impl Store {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await?,
+            // One write transaction around all of it: sqlx takes no lock on SQLite, and two
+            // processes that start at once would both make the tables.
+            Self::Sqlite(pool) => {
+                let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+                sqlx::migrate!("migrations/sqlite").run(&mut *tx).await?;
+                tx.commit().await?;
+            }
             Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
         }
         Ok(())
