@@ -3,6 +3,8 @@
 //! A group commit: records wait in a queue, one transaction takes all that wait, then their callers
 //! are answered. While it commits, the next batch gathers; nobody waits for a timer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +20,8 @@ pub struct Recorder {
     queue: mpsc::Sender<Pending>,
     store: Store,
     metrics: Metrics,
+    /// The last batch was not written.
+    failing: Arc<AtomicBool>,
 }
 
 /// The worker behind a [`Recorder`]; it ends when every recorder is gone and the queue is empty.
@@ -59,12 +63,19 @@ impl Recorder {
     /// Starts the worker.
     pub fn start(store: Store, metrics: Metrics) -> (Self, RecorderTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(work(waiting, store.clone(), metrics.clone()));
+        let failing = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(work(
+            waiting,
+            store.clone(),
+            metrics.clone(),
+            Arc::clone(&failing),
+        ));
         (
             Self {
                 queue,
                 store,
                 metrics,
+                failing,
             },
             RecorderTask(task),
         )
@@ -83,6 +94,21 @@ impl Recorder {
                 mpsc::error::TrySendError::Closed(_) => RecordError::Unavailable,
             })?;
         Ok(Recording(outcome))
+    }
+
+    /// Whether records can be written, as far as is known. Once a batch has failed the database is
+    /// asked, until it takes writes again or a batch is written.
+    ///
+    /// # Errors
+    /// [`RecordError::Unavailable`].
+    pub async fn check(&self) -> Result<(), RecordError> {
+        if self.failing.load(Ordering::Relaxed) {
+            match self.store.takes_writes().await {
+                Ok(true) => self.failing.store(false, Ordering::Relaxed),
+                Ok(false) | Err(_) => return Err(RecordError::Unavailable),
+            }
+        }
+        Ok(())
     }
 
     /// Records an event that no token waits for, such as a refusal. A failure is logged: the caller
@@ -123,7 +149,12 @@ impl RecorderTask {
     }
 }
 
-async fn work(mut waiting: mpsc::Receiver<Pending>, store: Store, metrics: Metrics) {
+async fn work(
+    mut waiting: mpsc::Receiver<Pending>,
+    store: Store,
+    metrics: Metrics,
+    failing: Arc<AtomicBool>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let mut entries = Vec::with_capacity(batch.len());
@@ -140,7 +171,9 @@ async fn work(mut waiting: mpsc::Receiver<Pending>, store: Store, metrics: Metri
                 },
             )
             .collect();
-        match commit(&store, &entries).await {
+        let result = commit(&store, &entries).await;
+        failing.store(result.is_err(), Ordering::Relaxed);
+        match result {
             Ok(outcomes) => {
                 metrics
                     .batch_size

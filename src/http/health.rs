@@ -59,7 +59,10 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         problems.push("no usable signing key");
     }
     match tokio::time::timeout(TIMEOUT, app.store.key_revision()).await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(_)) => match tokio::time::timeout(TIMEOUT, app.recorder.check()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => problems.push("the database takes no audit records"),
+        },
         Ok(Err(_)) | Err(_) => problems.push("the database does not answer"),
     }
     let mut warnings = Vec::new();
