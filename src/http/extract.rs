@@ -210,10 +210,14 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
                 let detail = text
                     .split_once(": ")
                     .map_or(text.as_str(), |(_, detail)| detail);
-                let field = detail
-                    .split(['`', ':'])
-                    .nth(usize::from(detail.contains('`')));
-                InvalidField::new(field.unwrap_or("query"), format!("is refused: {detail}")).into()
+                // "unknown field `x`, expected …", or "x: what is wrong with its value".
+                let (field, rule) = match detail.strip_prefix("unknown field `") {
+                    Some(rest) => (rest.split('`').next(), detail),
+                    None => detail
+                        .split_once(": ")
+                        .map_or((None, detail), |(field, rule)| (Some(field), rule)),
+                };
+                InvalidField::new(field.unwrap_or("query"), format!("is refused: {rule}")).into()
             })
     }
 }
