@@ -60,9 +60,11 @@ pub enum AppError {
     /// A setting.
     #[error(transparent)]
     Setting(#[from] InvalidField),
-    /// A file in `data_dir`.
-    #[error("{path}: {source}")]
+    /// A file.
+    #[error("`{setting}`: {path}: {source}")]
     File {
+        /// The setting that names it or its folder.
+        setting: &'static str,
         /// Its path.
         path: String,
         /// What happened.
@@ -75,7 +77,7 @@ pub enum AppError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     /// The key-encryption key.
-    #[error("`{from}` {source}")]
+    #[error("`{from}`: {source}")]
     SealingKey {
         /// Where it was read from.
         from: String,
@@ -213,7 +215,10 @@ fn sealer(settings: &Settings) -> Result<Sealer, AppError> {
     let current = if !keys.sealing_key.0.is_empty() {
         parse("keys.sealing_key", &keys.sealing_key.0)?
     } else if keys.sealing_key_file != Path::new("") {
-        parse("keys.sealing_key_file", &read(&keys.sealing_key_file)?)?
+        parse(
+            "keys.sealing_key_file",
+            &read("keys.sealing_key_file", &keys.sealing_key_file)?,
+        )?
     } else if settings.store.url.0.starts_with("sqlite:") {
         let path = settings.data_dir.join(SEALING_KEY_FILE);
         let (text, made) = read_or_make(&path, || {
@@ -243,7 +248,10 @@ fn sealer(settings: &Settings) -> Result<Sealer, AppError> {
     let previous = if keys.previous_sealing_key_file == Path::new("") {
         Vec::new()
     } else {
-        let text = read(&keys.previous_sealing_key_file)?;
+        let text = read(
+            "keys.previous_sealing_key_file",
+            &keys.previous_sealing_key_file,
+        )?;
         vec![parse("keys.previous_sealing_key_file", &text)?]
     };
     Ok(Sealer::new(current, previous))
@@ -295,24 +303,28 @@ fn make_data_dir(path: &Path) -> Result<(), AppError> {
         .mode(0o700)
         .create(path)
         .map_err(|source| AppError::File {
+            setting: "data_dir",
             path: path.display().to_string(),
             source,
         })
 }
 
-fn read(path: &Path) -> Result<String, AppError> {
+fn read(setting: &'static str, path: &Path) -> Result<String, AppError> {
     std::fs::read_to_string(path).map_err(|source| AppError::File {
+        setting,
         path: path.display().to_string(),
         source,
     })
 }
 
-/// What the file says, and whether it was made just now (mode 0600, never half written).
+/// What the file says, and whether it was made just now (mode 0600, never half written). Of several
+/// processes that make it at once one is the first, and all take what that one wrote.
 fn read_or_make(
     path: &Path,
     make: impl FnOnce() -> Result<String, AppError>,
 ) -> Result<(String, bool), AppError> {
     let failed = |source| AppError::File {
+        setting: "data_dir",
         path: path.display().to_string(),
         source,
     };
@@ -322,19 +334,33 @@ fn read_or_make(
         Err(error) => return Err(failed(error)),
     }
     let text = make()?;
-    let beside = path.with_extension("new");
+    let beside = path.with_extension(Uuid::new_v4().to_string());
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&beside)
         .map_err(failed)?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)?;
-    Ok((text, true))
+    // A link, unlike a rename, leaves alone what is there already.
+    match std::fs::hard_link(&beside, path) {
+        Ok(()) => {
+            std::fs::remove_file(&beside).map_err(failed)?;
+            Ok((text, true))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&beside).map_err(failed)?;
+            let text = std::fs::read_to_string(path).map_err(failed)?;
+            Ok((text, false))
+        }
+        // Not every file system has links.
+        Err(_) => {
+            std::fs::rename(&beside, path).map_err(failed)?;
+            Ok((text, true))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Listeners {
     pub fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, std::io::Error> {
         let bind = |name: &str, address: SocketAddr| {
             TcpListener::bind(address).map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{name} = {address}: {error}"))
+                std::io::Error::new(error.kind(), format!("`{name}` = {address}: {error}"))
             })
         };
         Ok(Self {

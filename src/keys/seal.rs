@@ -43,7 +43,7 @@ pub struct Label<'a> {
 pub enum SealError {
     /// The text is no key.
     #[error(
-        "holds no key: it must be 32 bytes in base64, as `openssl rand -base64 32` prints them"
+        "this is no key: it must be 32 bytes in base64, as `openssl rand -base64 32` prints them"
     )]
     NoKey,
     /// Sealed under a key-encryption key that is not configured.
