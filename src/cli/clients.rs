@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::operator::Operator;
-use super::output::{Printer, cell, items, table, time};
+use super::output::{Printer, card, cell, duration, items, table, time};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -111,6 +111,12 @@ pub(super) async fn run(
 
 fn show(client: &Value, printer: &Printer) {
     printer.data(client, |client| {
+        let mut lines = card(&[
+            ("name", cell(client, "name")),
+            ("created", time(client, "created_at")),
+            ("AWS session tags", cell(client, "aws_session_tags")),
+        ]);
+        lines.push(String::new());
         let rows: Vec<_> = items(&client["grants"])
             .iter()
             .map(|grant| {
@@ -120,12 +126,12 @@ fn show(client: &Value, printer: &Printer) {
                     cell(grant, "workspace"),
                     cell(grant, "run_phases"),
                     cell(grant, "audiences"),
-                    cell(grant, "max_ttl"),
+                    duration(grant, "max_ttl"),
                     cell(grant, "subject_forms"),
                 ]
             })
             .collect();
-        table(
+        lines.extend(table(
             &[
                 "organization",
                 "project",
@@ -136,7 +142,8 @@ fn show(client: &Value, printer: &Printer) {
                 "forms",
             ],
             &rows,
-        )
+        ));
+        lines
     });
 }
 

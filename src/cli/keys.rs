@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::operator::Operator;
-use super::output::{Printer, cell, items, table, time};
+use super::output::{Printer, cell, duration, items, table, time};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -130,9 +130,9 @@ fn rotated(result: &Value) -> Vec<String> {
     match result["result"].as_str() {
         Some("rotated") => vec![format!("version {version} signs now")],
         Some("scheduled") if result["ready_at"].is_null() => vec![format!(
-            "version {version} is published; it takes over by itself {} seconds after it has been \
-             seen at the public JWKS URL",
-            cell(result, "after_seen"),
+            "version {version} is published; it takes over by itself {} after it has been seen at \
+             the public JWKS URL",
+            duration(result, "after_seen"),
         )],
         Some("scheduled") => vec![format!(
             "version {version} is published and was seen; it takes over by itself at {}",

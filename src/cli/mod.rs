@@ -23,6 +23,7 @@ use self::operator::OperatorError;
 use self::output::{Format, Printer};
 use crate::app::AppError;
 use crate::config::{ConfigError, Settings};
+use crate::store::StoreError;
 
 /// A standalone OIDC workload-identity issuer: a short-lived signed token for every CI run.
 #[derive(Debug, Parser)]
@@ -91,6 +92,9 @@ enum CliError {
     /// The admin listener.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// The public listener, asked with a client secret.
+    #[error(transparent)]
+    Public(OperatorError),
 }
 
 impl CliError {
@@ -98,14 +102,26 @@ impl CliError {
         match self {
             Self::No(_) => 1,
             Self::Usage(_) => 2,
-            Self::Operator(error) if error.is_usage() => 2,
-            Self::Config(_) | Self::App(_) | Self::Io(_) | Self::Operator(_) => 3,
+            Self::Operator(error) | Self::Public(error) if error.is_usage() => 2,
+            Self::Config(_) | Self::App(_) | Self::Io(_) | Self::Operator(_) | Self::Public(_) => 3,
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Operator(error) => error.hint(),
+            Self::Public(OperatorError::Unreachable { .. }) => {
+                Some("is `runmint serve` running? `--url` (RUNMINT_URL) names its public listener")
+            }
+            Self::Public(OperatorError::Refused { status: 401, .. }) => Some(
+                "`runmint clients add` prints a client's secret; look at RUNMINT_CLIENT_SECRET",
+            ),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                Some("another process listens there: stop it, or choose another address")
+            }
+            Self::App(AppError::Store(StoreError::Unavailable(_) | StoreError::Timeout)) => {
+                Some("`store.url` names the database: does it run, and may this user use it?")
+            }
             _ => None,
         }
     }
@@ -126,7 +142,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            printer.error(&error, error.hint().as_deref());
+            printer.error(&error, error.hint());
             ExitCode::from(error.status())
         }
     }
@@ -141,7 +157,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Clients(command) => clients::run(command, common.operator()?, printer).await,
         Command::Runs(command) => runs::run(command, &common, printer).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
-        Command::Healthcheck => healthcheck::run(&common.settings()?).await,
+        Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) enum OperatorError {
     /// There is no token to show.
     #[error("there is no admin token: {0}")]
     NoToken(String),
+    /// `--admin-url` is none.
+    #[error("`--admin-url` is {0:?}; it must start with `http://` or `https://`")]
+    Url(String),
     /// It cannot be reached.
     #[error("{url} cannot be reached: {}", root_cause(.source))]
     Unreachable { url: String, source: reqwest::Error },
@@ -33,14 +36,15 @@ impl OperatorError {
     pub(super) fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Refused {
-                status: 400 | 422,
-                ..
-            }
+            Self::Url(_)
+                | Self::Refused {
+                    status: 400 | 422,
+                    ..
+                }
         )
     }
 
-    pub(super) fn hint(&self) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<&'static str> {
         let hint = match self {
             Self::NoToken(_) => {
                 "the server writes it to `admin-token` in its `data_dir` at its first start; \
@@ -54,9 +58,13 @@ impl OperatorError {
                 "the token is that of another server; look at RUNMINT_ADMIN__TOKEN and \
                  RUNMINT_DATA_DIR"
             }
-            Self::Refused { .. } => return None,
+            Self::Refused { status: 404, .. } => {
+                "`keys list`, `clients list` and `runs list` show what there is; they ask the admin \
+                 listener, which `--admin-url` names"
+            }
+            Self::Refused { .. } | Self::Url(_) => return None,
         };
-        Some(hint.to_owned())
+        Some(hint)
     }
 }
 
@@ -76,6 +84,9 @@ impl Operator {
             || format!("http://{}", reachable(settings.admin.listen)),
             |url| url.trim_end_matches('/').to_owned(),
         );
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(OperatorError::Url(url));
+        }
         Ok(Self {
             client: reqwest::Client::new(),
             url,

@@ -7,10 +7,12 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::config::Span;
 use crate::domain::time::Timestamp;
 
 /// How data is printed.
@@ -120,6 +122,24 @@ pub(super) fn time(value: &Value, member: &str) -> String {
     value[member]
         .as_i64()
         .map_or_else(|| "-".to_owned(), |at| Timestamp(at).to_string())
+}
+
+/// A number of seconds in a JSON object, as people read it.
+pub(super) fn duration(value: &Value, member: &str) -> String {
+    value[member].as_u64().map_or_else(
+        || "-".to_owned(),
+        |seconds| Span(Duration::from_secs(seconds)).to_string(),
+    )
+}
+
+/// One thing, a line for each of its members, their names aligned.
+pub(super) fn card(members: &[(&str, String)]) -> Vec<String> {
+    let width = members.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or(0) + 1;
+    members
+        .iter()
+        .map(|(name, value)| format!("{:width$} {value}", format!("{name}:")))
+        .collect()
 }
 
 /// The items of a JSON array; none if it is none.

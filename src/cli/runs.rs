@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::operator::send;
-use super::output::{Printer, cell, items, table, time};
+use super::output::{Printer, card, cell, items, table, time};
 use super::{CliError, Common};
 
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ pub(super) struct Open {
     #[arg(long)]
     run_id: Option<String>,
     /// What tokens may be asked for; may be given several times.
-    #[arg(long = "audience", required = true)]
+    #[arg(long = "audience", value_name = "AUDIENCE", required = true)]
     audiences: Vec<String>,
     /// Seconds until its deadline.
     #[arg(long)]
@@ -120,12 +120,12 @@ pub(super) async fn run(
         }
         Command::Show { id } => {
             let run = common.operator()?.get(&path(&id, "")?, &[]).await?;
-            printer.data(&run, |run| rows(std::slice::from_ref(run)));
+            printer.data(&run, shown);
         }
         Command::Close { id } => {
             let path = path(&id, "/close")?;
             let run = common.operator()?.send(Method::POST, &path, None).await?;
-            printer.data(&run, |run| rows(std::slice::from_ref(run)));
+            printer.data(&run, shown);
         }
     }
     Ok(())
@@ -165,7 +165,7 @@ async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
         .post(&url)
         .bearer_auth(client_secret)
         .json(&body);
-    Ok(send(request, &url).await?)
+    send(request, &url).await.map_err(CliError::Public)
 }
 
 fn rows(runs: &[Value]) -> Vec<String> {
@@ -186,6 +186,20 @@ fn rows(runs: &[Value]) -> Vec<String> {
         &["id", "state", "client", "subject", "run id", "expires"],
         &rows,
     )
+}
+
+fn shown(run: &Value) -> Vec<String> {
+    card(&[
+        ("id", cell(run, "id")),
+        ("state", cell(run, "state")),
+        ("client", cell(run, "client")),
+        ("subject", cell(run, "subject")),
+        ("run id", cell(run, "run_id")),
+        ("audiences", cell(run, "audiences")),
+        ("opened", time(run, "opened_at")),
+        ("expires", time(run, "expires_at")),
+        ("closed", time(run, "closed_at")),
+    ])
 }
 
 /// A run's URL; what is no id cannot change which one it is.
