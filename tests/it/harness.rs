@@ -104,7 +104,7 @@ impl Database {
     clippy::disallowed_methods,
     reason = "tests are told by the environment where to run"
 )]
-fn on_postgres() -> bool {
+pub(crate) fn on_postgres() -> bool {
     match std::env::var("RUNMINT_TEST_STORE").as_deref() {
         Ok("postgres") => true,
         Ok("sqlite") | Err(_) => false,

@@ -28,6 +28,8 @@ mod migrations;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod request;
