@@ -28,19 +28,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Puts everything around a listener's routes.
 pub(super) fn around(router: Router, listener: &'static str, app: App) -> Router {
     let fallback = || async { Problem::not_found("URL") };
-    let wrong_method = |method: Method| async move {
-        Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "This URL does not take this method",
-            format!("{method} is not taken here; `/openapi.json` says what is"),
-        )
-    };
     router
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state((listener, app.metrics), observe))
+}
+
+/// Answers what a URL exists for, but not with this method.
+pub(super) async fn wrong_method(method: Method) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "This URL does not take this method",
+        format!("{method} is not taken here; `/openapi.json` says what is"),
+    )
 }
 
 /// Names, logs and counts a request, and renders what went wrong.

@@ -28,9 +28,13 @@ use crate::app::App;
 
 /// What the world sees: everything under the issuer's path.
 pub fn public(app: App) -> Router {
-    let documents = OpenApiRouter::new()
+    let (documents, of_documents) = OpenApiRouter::new()
         .routes(routes!(discovery::discovery))
         .routes(routes!(jwks::jwks))
+        .split_for_parts();
+    // Inside the layer, or a browser's preflight would be answered 405 outside of it.
+    let documents = documents
+        .method_not_allowed_fallback(layers::wrong_method)
         .layer(
             CorsLayer::new()
                 .allow_origin(Any)
@@ -47,9 +51,11 @@ pub fn public(app: App) -> Router {
     let health = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));
-    let (router, mut description) = api.merge(documents).merge(health.clone()).split_for_parts();
+    let (router, mut description) = api.merge(health.clone()).split_for_parts();
+    description.merge(of_documents);
     openapi::set_server(&mut description, app.issuer.as_str());
     let router = router
+        .merge(documents)
         .merge(openapi::route(&description))
         .with_state(app.clone());
 

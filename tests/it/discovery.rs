@@ -1,9 +1,9 @@
 //! The discovery document, and what the world can reach when other things are broken or forged.
 
 use axum::http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{AWS, ISSUER, TestApp, run_body};
+use crate::harness::{AWS, ISSUER, TestApp, claims, run_body, verify};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 const JWKS: &str = "/.well-known/jwks";
@@ -52,7 +52,7 @@ async fn every_claim_of_a_workspace_token_is_announced() {
     let announced = app.get(DISCOVERY).send().await.json["claims_supported"].clone();
     let secret = app.client("atlantis").await;
     let token = app.token(&app.run(&secret, "plan").await).await;
-    let claims = crate::harness::verify(&token, &app.jwks().await, AWS, app.now()).unwrap();
+    let claims = verify(&token, &app.jwks().await, AWS, app.now()).unwrap();
     for claim in claims.as_object().unwrap().keys() {
         assert!(
             announced.as_array().unwrap().contains(&json!(claim)),
@@ -219,13 +219,4 @@ async fn documents_answer_and_minting_says_come_back_while_the_database_is_down(
             "the database's words stay inside: {refused:?}"
         );
     }
-}
-
-fn claims(token: &str) -> Value {
-    use base64::Engine;
-    let payload = token.split('.').nth(1).unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(payload)
-        .unwrap();
-    serde_json::from_slice(&bytes).unwrap()
 }
