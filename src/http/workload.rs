@@ -145,8 +145,8 @@ impl Names {
         fields.nothing_left()?;
         subject.check_length()?;
         let target = match (fields.form, self.workspace_id, self.stack_id) {
-            (SubjectForm::Stack, None, id) | (_, id, None) => id,
             (SubjectForm::Stack, Some(_), _) => return Err(misplaced("workspace_id", fields.form)),
+            (SubjectForm::Stack, None, id) | (_, id, None) => id,
             (_, _, Some(_)) => return Err(misplaced("stack_id", fields.form)),
         };
         let sent = SentIds {
