@@ -130,12 +130,17 @@ impl Subject {
     /// Refuses a subject that no relying party would take.
     ///
     /// # Errors
-    /// Names `workspace` and the number of bytes that are too many.
+    /// Names the target's field and the number of bytes that are too many.
     pub fn check_length(&self) -> Result<(), InvalidField> {
         let length = self.to_string().len();
         if length > MAX_LENGTH {
+            let field = match self {
+                Self::Legacy { .. } | Self::Workspace { .. } => "workspace",
+                Self::ModuleTest { .. } => "module",
+                Self::Stack { .. } => "stack",
+            };
             return Err(InvalidField::new(
-                "workspace",
+                field,
                 format!(
                     "makes the subject {length} bytes long, {} more than the {MAX_LENGTH} that AWS \
                      and OpenID Connect allow; shorten one of the names",
