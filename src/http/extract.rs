@@ -172,17 +172,23 @@ fn malformed(error: &serde_json::Error) -> Problem {
 /// a caller looks for.
 fn wrong_field(path: &str, message: &str) -> Problem {
     let message = message.split(" at line ").next().unwrap_or(message);
-    let named = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split_once('`'))
-        .map(|(name, _)| name);
+    let named = |prefix: &str| {
+        message
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split_once('`'))
+            .map(|(name, _)| name)
+    };
+    let missing = named("missing field `").map(|name| (name, "is missing"));
+    let named = missing
+        .or_else(|| named("duplicate field `").map(|name| (name, "is given twice; keep one")));
     let field = match (path, named) {
-        (".", Some(name)) => name.to_owned(),
-        (path, Some(name)) => format!("{path}.{name}"),
+        (".", Some((name, _))) => name.to_owned(),
+        (path, Some((name, _))) => format!("{path}.{name}"),
+        (".", None) => "body".to_owned(),
         (path, None) => path.to_owned(),
     };
     let rule = match named {
-        Some(_) => "is missing".to_owned(),
+        Some((_, rule)) => rule.to_owned(),
         None => format!("is refused: {message}"),
     };
     InvalidField::new(field, rule).into()
