@@ -18,6 +18,8 @@ mod discovery;
 #[cfg(test)]
 mod domain;
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod jwks;
