@@ -10,7 +10,7 @@ use super::{CliError, Common};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Open a run with a client secret (RUNMINT_CLIENT_SECRET).
+    /// Open a run with a client secret (`RUNMINT_CLIENT_SECRET`).
     Open(Box<Open>),
     /// List runs, newest first.
     List {
