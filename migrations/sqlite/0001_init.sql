@@ -21,6 +21,10 @@ CREATE TABLE key_version (
 CREATE UNIQUE INDEX key_version_active ON key_version (state) WHERE state = 'active';
 CREATE UNIQUE INDEX key_version_staged ON key_version (state) WHERE state = 'staged';
 
+-- What is published, among all that ever was.
+CREATE INDEX key_version_published ON key_version (version)
+    WHERE state IN ('staged', 'active', 'retiring');
+
 -- The lease on changing keys, and the revision that tells replicas to load them again.
 CREATE TABLE rotation (
     id               BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),

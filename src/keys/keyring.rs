@@ -28,7 +28,7 @@ use crate::store::{Store, StoreError};
 pub struct Keyring {
     /// Which revision of the keys in the database this is.
     pub revision: i64,
-    /// The keys, without their sealed private parts.
+    /// The published keys and the newest one, without their sealed private parts.
     pub keys: Vec<KeyVersion>,
     /// The JWKS document.
     pub jwks: Document,
@@ -361,6 +361,6 @@ async fn read(
 ) -> Result<Arc<Keyring>, KeyringError> {
     // The revision first: if a key changes in between, the next look at it loads again.
     let revision = store.key_revision().await?;
-    let keys = store.keys().await?;
+    let keys = store.current_keys().await?;
     Keyring::build(revision, keys, issuer, sealer, before).map(Arc::new)
 }

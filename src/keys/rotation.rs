@@ -120,7 +120,7 @@ impl Rotation {
     /// Nothing was changed. A lost race is no error: somebody else is at it.
     pub async fn turn(&self, seen: &[String], now: Timestamp) -> Result<Vec<Step>, RotationError> {
         let decide = |keys: &[KeyVersion]| plan(keys, &self.policy, seen, now);
-        if decide(&self.store.keys().await?).is_empty() {
+        if decide(&self.store.current_keys().await?).is_empty() {
             return Ok(Vec::new());
         }
         let Some(lease) = self.store.claim_lease(&self.holder, LEASE, now).await? else {
@@ -156,7 +156,7 @@ impl Rotation {
         if let Some(version) = activated {
             return Ok(Rotated::Done(version));
         }
-        let keys = self.store.keys().await?;
+        let keys = self.store.current_keys().await?;
         match (staged(&keys), active(&keys)) {
             (Some(staged), _) => Ok(Rotated::Scheduled {
                 version: staged.version,
@@ -179,7 +179,7 @@ impl Rotation {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Exposure, RotationError> {
-        let before = self.store.keys().await?;
+        let before = self.store.current_keys().await?;
         if let Some(version) = leaked
             && !before
                 .iter()
@@ -250,7 +250,7 @@ impl Rotation {
         let sealer = self.keyring.sealer();
         let lease = self.store.take_over_lease(&self.holder, LEASE, now).await?;
         let mut resealed = 0;
-        for key in self.store.keys().await? {
+        for key in self.store.current_keys().await? {
             let Some(sealed) = key.sealed_private.as_deref() else {
                 continue;
             };
@@ -393,7 +393,7 @@ impl Rotation {
         now: Timestamp,
         decide: impl Fn(&[KeyVersion]) -> Vec<Step> + Send + Sync,
     ) -> Result<Vec<Step>, RotationError> {
-        let keys = self.store.keys().await?;
+        let keys = self.store.current_keys().await?;
         let staging = decide(&keys).into_iter().find_map(|step| match step {
             Step::Stage(version) => Some(version),
             _ => None,
