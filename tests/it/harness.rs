@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
@@ -452,4 +453,19 @@ pub(crate) fn decode(token: &str) -> (String, String) {
 /// The payload of a token, unchecked.
 pub(crate) fn claims(token: &str) -> Value {
     serde_json::from_str(&decode(token).1).unwrap()
+}
+
+/// Lets a future take `polls` steps and then drops it, as a process is killed: its result, if it was
+/// done before.
+pub(crate) async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
 }
