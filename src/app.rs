@@ -138,7 +138,10 @@ impl App {
         let admin_token = admin_token(&settings)?;
 
         let now = clock.now();
-        store.maintain(now - settings.events.keep.0, now).await?;
+        if let Err(error) = store.maintain(now - settings.events.keep.0, now).await {
+            // Housekeeping; the job tries it again, and nothing is lost without it.
+            tracing::warn!(%error, "old events could not be dropped");
+        }
         let keyring = KeyringHandle::load(store.clone(), Arc::clone(&issuer), sealer, now).await?;
         let keyring = Arc::new(keyring);
         let rotation = Rotation {
@@ -277,7 +280,7 @@ fn sealing_key_source(settings: &Settings) -> String {
 
 fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
     if !settings.admin.token.0.is_empty() {
-        return Ok(AdminToken::new(&settings.admin.token.0));
+        return admin_token_of("admin.token", &settings.admin.token.0);
     }
     let path = settings.data_dir.join(ADMIN_TOKEN_FILE);
     let (text, made) = read_or_make(&path, || {
@@ -286,13 +289,19 @@ fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
     if made {
         tracing::info!(file = %path.display(), "an admin token was made");
     }
+    admin_token_of(&path.display().to_string(), &text)
+}
+
+/// Takes a token that can be shown again: what is mistyped here would be refused for ever.
+fn admin_token_of(from: &str, text: &str) -> Result<AdminToken, AppError> {
     let token = text.trim();
     if token.len() < 16 {
-        return Err(InvalidField::new(
-            path.display().to_string(),
-            "holds no admin token; remove the file and a new one is made",
-        )
-        .into());
+        let rule = "must have at least 16 characters, all of them random";
+        return Err(InvalidField::new(from, rule).into());
+    }
+    if token.starts_with(Kind::Admin.prefix()) {
+        Secret::parse(Kind::Admin, token)
+            .map_err(|error| InvalidField::new(from, format!("cannot be used: {error}")))?;
     }
     Ok(AdminToken::new(token))
 }
@@ -344,10 +353,15 @@ fn read_or_make(
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
     // A link, unlike a rename, leaves alone what is there already.
     match std::fs::hard_link(&beside, path) {
         Ok(()) => {
             std::fs::remove_file(&beside).map_err(failed)?;
+            // A power cut that kept the database but lost this name would lose the keys in it.
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(failed)?;
             Ok((text, true))
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -53,7 +53,7 @@ pub enum RecordError {
 /// As many callers wait at most; the next is told to come back.
 const QUEUE: usize = 4_096;
 
-/// As many go into one transaction at most.
+/// The records of as many callers go into one transaction at most.
 const BATCH: usize = 512;
 
 /// A database that takes longer counts as down: callers are told so while they still listen.
@@ -143,7 +143,8 @@ impl RecorderTask {
         }
     }
 
-    /// Resolves when the worker has ended, which it does not while a recorder is in use.
+    /// Resolves when the worker has ended, which it does not while a recorder is in use unless it
+    /// panicked.
     pub async fn ended(&mut self) {
         let _ = (&mut self.0).await;
     }
@@ -157,6 +158,11 @@ async fn work(
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        // Whoever has gone away gets no token, so there is nothing to record.
+        batch.retain(|pending| !pending.answer.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         let mut entries = Vec::with_capacity(batch.len());
         let callers: Vec<_> = batch
             .drain(..)

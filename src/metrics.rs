@@ -35,6 +35,8 @@ pub struct Metrics {
     pub active_key_visible: Gauge,
     /// Rotations that failed.
     pub rotation_failures: Counter,
+    /// When the database last confirmed the keys, in seconds since 1970.
+    pub keyring_checked: Gauge,
     /// Whether this replica can sign.
     pub can_sign: Gauge,
     rotation_overdue_in: Gauge,
@@ -98,6 +100,7 @@ impl Default for Metrics {
             last_probe: Gauge::default(),
             active_key_visible: Gauge::default(),
             rotation_failures: Counter::default(),
+            keyring_checked: Gauge::default(),
             can_sign: Gauge::default(),
             rotation_overdue_in: Gauge::default(),
             key_state: Family::default(),
@@ -156,6 +159,11 @@ impl Metrics {
             "rotation_failures",
             "Rotations that failed",
             self.rotation_failures.clone(),
+        );
+        r.register(
+            "keyring_checked_timestamp_seconds",
+            "When the database last confirmed that the published keys are the newest",
+            self.keyring_checked.clone(),
         );
         r.register(
             "can_sign",

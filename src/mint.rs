@@ -272,6 +272,9 @@ impl Mint {
             }
         }
 
+        if !sound {
+            self.alarm(signer, tokens.len());
+        }
         let outcomes = recording.outcome().await?;
         if !sound {
             self.withhold(order, signer, &tokens, now).await;
@@ -288,16 +291,20 @@ impl Mint {
         Ok(Some(tokens))
     }
 
-    /// Sounds the alarm, and says in the log of record that these tokens never left.
-    async fn withhold(&self, order: &Order<'_>, signer: &Signer, tokens: &[Token], now: Timestamp) {
+    /// Whatever becomes of the records: a signature that does not verify is an operator's business.
+    fn alarm(&self, signer: &Signer, tokens: usize) {
         self.metrics
             .faulty_tokens
-            .inc_by(u64::try_from(tokens.len()).unwrap_or(1));
+            .inc_by(u64::try_from(tokens).unwrap_or(1));
         tracing::error!(
             key.version = signer.version().0,
             key.kid = signer.kid(),
             "ALARM: a signature does not verify against the published keys; the token was withheld"
         );
+    }
+
+    /// Says in the log of record that these tokens never left.
+    async fn withhold(&self, order: &Order<'_>, signer: &Signer, tokens: &[Token], now: Timestamp) {
         for token in tokens {
             self.recorder
                 .note(Event {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::audit::RecorderTask;
 use crate::http;
+use crate::store::StoreError;
 
 /// The sockets, bound by whoever calls [`serve`]: tests bind port 0.
 #[derive(Debug)]
@@ -42,6 +43,9 @@ impl Listeners {
 /// How often a replica looks whether the keys have changed.
 const KEYRING_POLL: Duration = Duration::from_millis(500);
 
+/// A database that takes longer counts as down.
+const KEYRING_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How often old events are dropped and room is made for new ones.
 const MAINTENANCE: Duration = Duration::from_hours(1);
 
@@ -54,7 +58,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A listener failed, or a background job ended before it was told to.
 pub async fn serve(
     app: App,
-    recorder: RecorderTask,
+    mut recorder: RecorderTask,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
@@ -99,7 +103,16 @@ pub async fn serve(
     drop(app);
 
     let mut outcome = Ok(());
-    while let Some(ended) = tasks.join_next().await {
+    loop {
+        let ended = tokio::select! {
+            ended = tasks.join_next() => match ended {
+                Some(ended) => ended,
+                None => break,
+            },
+            () = recorder.ended(), if !shutdown.is_cancelled() => {
+                Ok(Err(std::io::Error::other("the audit worker ended")))
+            }
+        };
         let result = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         if !shutdown.is_cancelled() {
             tracing::error!(
@@ -126,7 +139,11 @@ async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::
             () = tokio::time::sleep(KEYRING_POLL) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        let refreshed = app.keyring.refresh(app.clock.now()).await;
+        let refreshed = app.keyring.refresh(app.clock.now());
+        let refreshed = tokio::time::timeout(KEYRING_TIMEOUT, refreshed)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Timeout.into()));
+        app.metrics.keyring_checked.set(app.keyring.checked_at().0);
         app.metrics
             .can_sign
             .set(i64::from(app.keyring.current().signer().is_ok()));

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use super::CliError;
-use super::operator::{reachable, send};
+use super::operator::{direct, reachable, send};
 use super::output::{Printer, cell};
 use crate::config::Settings;
 
 pub(super) async fn run(settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let url = format!("http://{}/healthz", reachable(settings.server.listen));
-    let request = reqwest::Client::new()
-        .get(&url)
-        .timeout(Duration::from_secs(3));
+    let request = direct().get(&url).timeout(Duration::from_secs(3));
     let health = send(request, &url)
         .await
         .map_err(|error| CliError::No(error.to_string()))?;

@@ -33,6 +33,11 @@ pub(super) enum Command {
         /// The version.
         version: i64,
     },
+    /// Report what a version can still be used for, withdrawn or not.
+    Exposure {
+        /// The version.
+        version: i64,
+    },
     /// Seal all private keys under the current key-encryption key.
     Rewrap,
     /// Print the JWKS, to be uploaded where a relying party cannot fetch it.
@@ -69,6 +74,11 @@ pub(super) async fn run(
         Command::Revoke { version } => {
             let path = format!("/v1/keys/{version}/revoke");
             let result = operator.send(Method::POST, &path, None).await?;
+            printer.data(&result, exposure);
+        }
+        Command::Exposure { version } => {
+            let path = format!("/v1/keys/{version}/exposure");
+            let result = operator.get(&path, &[]).await?;
             printer.data(&result, exposure);
         }
         Command::Rewrap => {
@@ -164,9 +174,14 @@ fn exposure(result: &Value) -> Vec<String> {
 fn revoked(key: &Value) -> Vec<String> {
     let tokens = items(&key["live_tokens"]);
     let mut lines = vec![format!(
-        "version {} ({}) is withdrawn; {}",
+        "version {} ({}) is {}; {}",
         cell(key, "version"),
         cell(key, "kid"),
+        match key["state"].as_str() {
+            Some("revoked") => "withdrawn",
+            Some(state) => state,
+            None => "gone",
+        },
         if tokens.is_empty() {
             "no token of it is alive".to_owned()
         } else {

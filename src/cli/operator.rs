@@ -78,7 +78,7 @@ impl Operator {
                 .trim()
                 .to_owned()
         } else {
-            settings.admin.token.0.clone()
+            settings.admin.token.0.trim().to_owned()
         };
         let url = url.map_or_else(
             || format!("http://{}", reachable(settings.admin.listen)),
@@ -88,7 +88,8 @@ impl Operator {
             return Err(OperatorError::Url(url));
         }
         Ok(Self {
-            client: reqwest::Client::new(),
+            // Never through a proxy: the admin token is for this listener alone.
+            client: direct(),
             url,
             token,
         })
@@ -122,6 +123,14 @@ impl Operator {
         }
         send(request, &url).await
     }
+}
+
+/// A client that takes no proxy from the environment.
+pub(super) fn direct() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap_or_default()
 }
 
 /// Sends a request and takes its JSON answer apart.

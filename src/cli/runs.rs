@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::operator::send;
+use super::operator::{direct, send};
 use super::output::{Printer, card, cell, items, table, time};
 use super::{CliError, Common};
 
@@ -161,10 +161,14 @@ async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
         }
     }
     let url = format!("{base}/v1/runs");
-    let request = reqwest::Client::new()
-        .post(&url)
-        .bearer_auth(client_secret)
-        .json(&body);
+    // As the environment says: the server may be behind a proxy. Not so on this machine.
+    let is_here = url.starts_with("http://127.") || url.starts_with("http://localhost");
+    let client = if is_here {
+        direct()
+    } else {
+        reqwest::Client::new()
+    };
+    let request = client.post(&url).bearer_auth(client_secret).json(&body);
     send(request, &url).await.map_err(CliError::Public)
 }
 

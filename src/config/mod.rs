@@ -91,11 +91,11 @@ impl Settings {
         let period_given = environment.contains_key("RUNMINT_ROTATION__PERIOD");
         let ours = environment
             .into_iter()
-            .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()))
+            .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()) && !is_service_link(name))
             .collect();
         let mut sources = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(file) = file {
-            sources = sources.add_source(File::from(file).format(FileFormat::Toml));
+            sources = sources.add_source(File::from_str(&read(file)?, FileFormat::Toml));
         }
         let sources = sources.add_source(
             Environment::with_prefix("RUNMINT")
@@ -201,6 +201,43 @@ impl Settings {
         }
         warnings
     }
+}
+
+/// Kubernetes tells every pod about every Service (`docker` links did the same): one that is called
+/// `runmint` gives `RUNMINT_SERVICE_HOST`, `RUNMINT_PORT_8080_TCP_ADDR` and more. None of them is a
+/// setting of ours; ours have `__` between levels.
+fn is_service_link(name: &str) -> bool {
+    let Some(rest) = name
+        .strip_prefix("RUNMINT_")
+        .filter(|rest| !rest.contains("__"))
+    else {
+        return false;
+    };
+    let rest = format!("_{rest}");
+    rest.ends_with("_SERVICE_HOST")
+        || rest.contains("_SERVICE_PORT")
+        || rest.ends_with("_PORT")
+        || rest.contains("_PORT_")
+}
+
+/// Reads a file of settings and says where it is no TOML, without the line itself: it may hold a
+/// secret.
+fn read(file: &Path) -> Result<String, ConfigError> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ConfigError::Source(format!("`--config`: {path}: {error}")))?;
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let message = error.message();
+        return Err(ConfigError::Source(format!(
+            "`--config`: {path}, line {line}: {message}"
+        )));
+    }
+    Ok(text)
 }
 
 /// Puts the path of the key in front of what serde says about it.

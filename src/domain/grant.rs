@@ -23,6 +23,9 @@ pub struct Grant {
     /// Pattern over the workspace (of a stack run: the stack; of a module test: the module).
     #[serde(default)]
     pub workspace: Pattern,
+    /// Pattern over the deployment, in the `stack` form.
+    #[serde(default)]
+    pub deployment: Pattern,
     /// The phases; both when left out.
     #[serde(default = "both_phases")]
     pub run_phases: Vec<Phase>,
@@ -79,6 +82,7 @@ impl Grant {
             ("organization", &self.organization, ""),
             ("project", &self.project, " "),
             ("workspace", &self.workspace, ""),
+            ("deployment", &self.deployment, ""),
         ];
         for (name, pattern, also) in names {
             let wrong = pattern.0.chars().find(|c| {
@@ -112,6 +116,11 @@ impl Grant {
             Some(Mismatch::Project)
         } else if !self.workspace.matches(subject.target().as_str()) {
             Some(Mismatch::Workspace)
+        } else if subject
+            .deployment()
+            .is_some_and(|deployment| !self.deployment.matches(deployment.as_str()))
+        {
+            Some(Mismatch::Deployment)
         } else if !self.run_phases.contains(&subject.phase()) {
             Some(Mismatch::Phase)
         } else {
@@ -151,6 +160,8 @@ pub enum Mismatch {
     Project,
     /// No grant for the workspace, stack or module.
     Workspace,
+    /// No grant for the deployment.
+    Deployment,
     /// No grant for the phase.
     Phase,
     /// No grant for the audience.
@@ -165,6 +176,7 @@ impl Mismatch {
             Self::SubjectForm => "subject_form",
             Self::Project => "project",
             Self::Workspace => "workspace",
+            Self::Deployment => "deployment",
             Self::Phase => "run_phase",
             Self::Audience => "audiences",
         }
@@ -207,6 +219,10 @@ pub fn decide(
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             Mismatch::Workspace => subject.target().to_string(),
+            Mismatch::Deployment => subject
+                .deployment()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             Mismatch::Phase => subject.phase().to_string(),
             Mismatch::SubjectForm => format!("{:?}", subject.form()).to_lowercase(),
             _ => subject.organization().to_string(),
@@ -321,6 +337,19 @@ mod tests {
         let grants = [grant(r#"{"organization":"*","audiences":["a"]}"#)];
         let test = "organization:acme:module:vpc:operation:test_run";
         assert_eq!(ask(&grants, test, "a"), Err(Mismatch::SubjectForm));
+    }
+
+    #[test]
+    fn a_grant_may_name_the_deployments_of_a_stack() {
+        let grants = [grant(
+            r#"{"organization":"o","workspace":"net","deployment":"test-*","audiences":["a"],
+                "subject_forms":["stack"]}"#,
+        )];
+        let of = |deployment: &str| {
+            format!("organization:o:project:p:stack:net:deployment:{deployment}:operation:plan")
+        };
+        assert_eq!(ask(&grants, &of("test-1"), "a"), Ok(None));
+        assert_eq!(ask(&grants, &of("prod"), "a"), Err(Mismatch::Deployment));
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl Issuer {
         if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
             return refuse("may not have an empty or a dotted path segment");
         }
-        if path.contains(['{', '}', '*', '%']) {
-            return refuse("may not hold `{`, `}`, `*` or `%` in its path");
+        if path.contains(['{', '}', '*', '%', ':']) {
+            return refuse("may not hold `{`, `}`, `*`, `%` or `:` in its path");
         }
         match scheme {
             "https" => {}
@@ -178,6 +178,7 @@ mod tests {
             "https://ci.example.com//oidc",
             "https://ci.example.com/../oidc",
             "https://ci.example.com/{run}",
+            "https://ci.example.com/:run",
             "https://ci.example.com/a b",
             "https://",
         ] {

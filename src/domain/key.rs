@@ -33,9 +33,9 @@ impl fmt::Display for Version {
 /// A signature algorithm, as JOSE names it (RFC 7518, RFC 8037).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize, ToSchema)]
 pub enum Algorithm {
-    /// Ed25519. AWS and Azure refuse it.
+    /// Ed25519. AWS, GCP and Kubernetes refuse it; Azure is not known to take it.
     EdDSA,
-    /// P-256 with SHA-256. Azure and AWS IAM Identity Center refuse it.
+    /// P-256 with SHA-256. AWS IAM Identity Center refuses it; Azure is not known to take it.
     ES256,
     /// RSA-2048, PKCS #1 v1.5, SHA-256. Every relying party takes it.
     RS256,
@@ -69,12 +69,13 @@ impl Algorithm {
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::EdDSA => Some(
-                "keys.algorithm is EdDSA: AWS and Azure refuse its tokens; \
-                 choose RS256 unless every relying party is known to take EdDSA",
+                "keys.algorithm is EdDSA: AWS, GCP and Kubernetes refuse its tokens, and Azure is \
+                 not known to take them; choose RS256 unless every relying party takes EdDSA",
             ),
-            Self::ES256 => {
-                Some("keys.algorithm is ES256: Azure and AWS IAM Identity Center take RS256 only")
-            }
+            Self::ES256 => Some(
+                "keys.algorithm is ES256: AWS IAM Identity Center refuses its tokens, and \
+                     Azure is not known to take them",
+            ),
             Self::RS256 => None,
         }
     }

@@ -117,6 +117,14 @@ impl Subject {
         }
     }
 
+    /// The deployment, which a stack's run has.
+    pub fn deployment(&self) -> Option<&Name> {
+        match self {
+            Self::Stack { deployment, .. } => Some(deployment),
+            Self::Legacy { .. } | Self::ModuleTest { .. } | Self::Workspace { .. } => None,
+        }
+    }
+
     /// What the run does.
     pub fn phase(&self) -> Phase {
         match self {
@@ -156,10 +164,26 @@ impl Subject {
         let length = self.to_string().len();
         let mut warnings = Vec::new();
         if length > MAX_GCP_LENGTH {
+            // Of names, which grants are about; ids are the client's word.
+            let mapping = match self.form() {
+                SubjectForm::Workspace => {
+                    "assertion.terraform_organization_name + '/' + \
+                     assertion.terraform_project_name + '/' + \
+                     assertion.terraform_workspace_name + ':' + assertion.terraform_run_phase"
+                }
+                SubjectForm::Stack => {
+                    "assertion.terraform_project_name + '/' + assertion.terraform_stack_name + '/' \
+                     + assertion.terraform_stack_deployment_name + ':' + \
+                     assertion.terraform_operation"
+                }
+                SubjectForm::Legacy | SubjectForm::ModuleTest => {
+                    "assertion.terraform_organization_name + ':' + assertion.terraform_run_phase, \
+                     with a condition on assertion.sub"
+                }
+            };
             warnings.push(format!(
                 "the subject is {length} bytes long, over the {MAX_GCP_LENGTH} that GCP takes as \
-                 google.subject: map another claim there, e.g. \
-                 assertion.terraform_workspace_id + ':' + assertion.terraform_run_phase"
+                 google.subject: map names there, e.g. {mapping}"
             ));
         }
         warnings

@@ -77,6 +77,7 @@ pub fn admin(app: App) -> Router {
         .routes(routes!(admin::keys::rotate))
         .routes(routes!(admin::keys::trim))
         .routes(routes!(admin::keys::revoke))
+        .routes(routes!(admin::keys::exposure))
         .routes(routes!(admin::keys::rewrap))
         .routes(routes!(admin::clients::add, admin::clients::list))
         .routes(routes!(

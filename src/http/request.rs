@@ -15,9 +15,9 @@ use crate::auth::CallingRun;
 use crate::domain::InvalidField;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::AllowedAudience;
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunState};
 use crate::domain::time::Timestamp;
-use crate::mint::{Order, Token};
+use crate::mint::{MintError, Order, Token};
 
 /// The audience of Azure clients, which do not name it.
 const AZURE: &str = "api://AzureADTokenExchange";
@@ -109,19 +109,38 @@ async fn mint(
     let now = app.clock.now();
     let run = caller.run();
     let query = parse(&query.unwrap_or_default())?;
+    let refusal = Refusal {
+        app,
+        run,
+        request_id: &request_id,
+        now,
+    };
     if query.run.as_ref().is_some_and(|id| *id != run.id) {
-        return Err(
-            Problem::forbidden("the request token belongs to another run than `run`").about("run"),
-        );
+        let reason = "the request token belongs to another run than `run`";
+        refusal.note(None, reason).await;
+        return Err(Problem::forbidden(reason).about("run"));
     }
     let allowed = match audience(run, &query, default_audience)? {
         Ok(allowed) => allowed,
         Err(asked) => {
-            refuse(app, run, &asked, &request_id, now).await;
+            let reason = "the run was not opened for this audience";
+            refusal.note(Some(&asked), reason).await;
             let detail = format!("the run was not opened for the audience {asked:?}");
             return Err(Problem::forbidden(detail).about("audience"));
         }
     };
+    // Looked at again in the transaction; here, so that a dead run costs no signature.
+    match run.state(now) {
+        RunState::Open => {}
+        ended => {
+            let reason = match ended {
+                RunState::Closed => "the run is closed",
+                RunState::Expired | RunState::Open => "the run has passed its deadline",
+            };
+            refusal.note(Some(allowed.audience.as_str()), reason).await;
+            return Err(MintError::RunEnded(ended).into());
+        }
+    }
     let order = Order::of_run(caller, allowed, Some(request_id));
     let tokens = app.mint.mint(&order, now).await?;
     tokens
@@ -155,24 +174,37 @@ fn audience<'a>(
     }
 }
 
-async fn refuse(app: &App, run: &Run, audience: &str, request_id: &str, now: Timestamp) {
-    tracing::warn!(
-        run.id = run.id,
-        "a run asked for an audience that it was not opened for"
-    );
-    // As much of it as a record needs; a runner wrote it.
-    let asked: String = audience.chars().take(255).collect();
-    app.recorder
-        .note(Event {
-            request_id: Some(request_id.to_owned()),
-            run: Some(run.id.clone()),
-            run_id: Some(run.workload.ids.run.clone()),
-            subject: Some(run.workload.subject.to_string()),
-            audience: Some(asked),
-            reason: Some("the run was not opened for this audience".to_owned()),
-            ..Event::new(now, EventKind::TokenRefused, Actor::Run(run.id.clone()))
-        })
-        .await;
+/// What a refusal is recorded with.
+struct Refusal<'a> {
+    app: &'a App,
+    run: &'a Run,
+    request_id: &'a str,
+    now: Timestamp,
+}
+
+impl Refusal<'_> {
+    async fn note(&self, audience: Option<&str>, reason: &str) {
+        let Self {
+            app,
+            run,
+            request_id,
+            now,
+        } = self;
+        tracing::warn!(run.id = run.id, reason, "a token was refused");
+        // As much of it as a record needs; a runner wrote it.
+        let asked = audience.map(|audience| audience.chars().take(255).collect());
+        app.recorder
+            .note(Event {
+                request_id: Some((*request_id).to_owned()),
+                run: Some(run.id.clone()),
+                run_id: Some(run.workload.ids.run.clone()),
+                subject: Some(run.workload.subject.to_string()),
+                audience: asked,
+                reason: Some(reason.to_owned()),
+                ..Event::new(*now, EventKind::TokenRefused, Actor::Run(run.id.clone()))
+            })
+            .await;
+    }
 }
 
 #[derive(Debug, Default)]

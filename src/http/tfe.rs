@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::admin::uninterrupted;
 use super::error::{Problem, ProblemBody};
 use crate::app::App;
 use crate::auth::Operator;
@@ -26,10 +27,12 @@ pub(super) async fn rotate_key(
     State(app): State<App>,
     _operator: Operator,
 ) -> Result<StatusCode, Problem> {
-    let now = app.rotation.now(&app.clock).await?;
-    let seen = app.rotation.look(&app.probe, now).await;
-    app.rotation.rotate(&seen, &Actor::Operator, now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    uninterrupted(async move {
+        let (seen, now) = app.rotation.look(&app.probe, &app.clock).await?;
+        app.rotation.rotate(&seen, &Actor::Operator, now).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// As Terraform Enterprise's call: old versions leave the JWKS as soon as no living token needs
@@ -50,7 +53,10 @@ pub(super) async fn trim_key(
     State(app): State<App>,
     _operator: Operator,
 ) -> Result<StatusCode, Problem> {
-    let now = app.rotation.now(&app.clock).await?;
-    app.rotation.trim(false, &Actor::Operator, now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    uninterrupted(async move {
+        let now = app.rotation.now(&app.clock).await?;
+        app.rotation.trim(false, &Actor::Operator, now).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

@@ -13,11 +13,13 @@
 //! - [`plan`] decides, purely, what happens to which version.
 //! - [`signer`] makes keys and signs; [`seal`] keeps private keys at rest.
 //! - [`keyring`] is what signing and JWKS read: a snapshot, swapped whole, never the database.
-//! - [`rotation`] carries plans out under a lease; [`publish`] looks from outside.
+//! - [`publish`] looks from outside; [`rotation`] carries plans out under a lease; [`schedule`] does
+//!   both again and again.
 
 pub mod keyring;
 pub mod plan;
 pub mod publish;
 pub mod rotation;
+pub mod schedule;
 pub mod seal;
 pub mod signer;

@@ -50,7 +50,12 @@ impl Probe {
     /// # Errors
     /// The TLS library cannot be set up.
     pub fn new(url: String) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_loopback(&url) {
+            // A trial on this machine is not to be seen through a proxy.
+            builder = builder.no_proxy();
+        }
+        let client = builder
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("runmint/", env!("CARGO_PKG_VERSION"), " (probe)"))
@@ -102,6 +107,15 @@ pub fn kids(jwks: &[u8]) -> Option<Vec<String>> {
             .filter_map(|key| key.common.key_id)
             .collect(),
     )
+}
+
+fn is_loopback(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
 }
 
 /// The innermost error says what happened ("connection refused"); the outer ones only that it did.

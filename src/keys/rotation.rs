@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::keyring::{KeyringError, KeyringHandle};
-use super::plan::{next_turn, plan, plan_emergency, plan_rotate, plan_trim, rotation_ready_at};
-use super::publish::Probe;
+use super::plan::{plan, plan_emergency, plan_rotate, plan_trim, rotation_ready_at};
 use super::seal::{Label, SealError};
 use super::signer::{GeneratedKey, SignerError};
 use crate::clock::Clock;
@@ -89,6 +87,8 @@ pub struct RevokedKey {
     pub version: Version,
     /// Its thumbprint.
     pub kid: String,
+    /// Where it stands now.
+    pub state: &'static str,
     /// Tokens that runmint signed with it and that have not expired.
     pub live_tokens: Vec<LiveToken>,
 }
@@ -109,9 +109,6 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// An operator's word is tried again when another replica changes keys in the same moment.
 const ATTEMPTS: usize = 5;
-
-/// After something has changed, the next look comes soon.
-const SOON: Duration = Duration::from_secs(1);
 
 impl Rotation {
     /// One turn of the schedule. `seen` are the `kid`s that a probe saw a moment ago.
@@ -143,9 +140,15 @@ impl Rotation {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Rotated, RotationError> {
+        // One word, one new version: if another replica has rotated meanwhile, this is done.
+        let before = signing(&self.store.current_keys().await?);
         let steps = self
             .operate(actor, now, |keys| {
-                plan_rotate(keys, &self.policy, seen, now)
+                if signing(keys) == before {
+                    plan_rotate(keys, &self.policy, seen, now)
+                } else {
+                    Vec::new()
+                }
             })
             .await?;
         self.wake.notify_one();
@@ -158,18 +161,20 @@ impl Rotation {
         }
         let keys = self.store.current_keys().await?;
         match (staged(&keys), active(&keys)) {
+            (_, Some(active)) if Some(active.version) != before => {
+                Ok(Rotated::Done(active.version))
+            }
             (Some(staged), _) => Ok(Rotated::Scheduled {
                 version: staged.version,
                 ready_at: rotation_ready_at(&keys, &self.policy),
             }),
-            // The schedule promoted it while we looked.
-            (None, Some(active)) => Ok(Rotated::Done(active.version)),
-            (None, None) => Err(StoreError::LostRace.into()),
+            (None, _) => Err(StoreError::LostRace.into()),
         }
     }
 
-    /// A leak: withdraws `leaked` (the version that signs, unless said) and whatever was staged
-    /// beside it, and lets a fresh key sign, all in one transaction.
+    /// A leak: withdraws `leaked` (the version that signs, unless said) and, with the one that signs,
+    /// whatever was staged beside it, and lets a fresh key sign, all in one transaction. Said twice,
+    /// or on two replicas at once, it withdraws one version all the same.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -180,24 +185,44 @@ impl Rotation {
         now: Timestamp,
     ) -> Result<Exposure, RotationError> {
         let before = self.store.current_keys().await?;
-        if let Some(version) = leaked
-            && !before
+        let published = |version| {
+            before
                 .iter()
                 .any(|key| key.version == version && key.state.is_published())
-        {
+        };
+        if let Some(version) = leaked.filter(|version| !published(*version)) {
             return Err(RotationError::NotPublished(version));
         }
+        let leaked = leaked.or(signing(&before));
         let steps = self
             .operate(actor, now, |keys| plan_emergency(keys, leaked))
             .await?;
-        let revoked = steps.iter().filter_map(|step| match step {
-            Step::Revoke(version) => Some(*version),
-            _ => None,
-        });
+        let mut revoked: Vec<Version> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Revoke(version) => Some(*version),
+                _ => None,
+            })
+            .collect();
+        if revoked.is_empty() {
+            revoked.extend(leaked);
+        }
+        self.exposure(&revoked, now).await
+    }
+
+    /// What withdrawn versions can still be used for.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn exposure(
+        &self,
+        versions: &[Version],
+        now: Timestamp,
+    ) -> Result<Exposure, RotationError> {
         let keys = self.store.keys().await?;
         Ok(Exposure {
-            active: active(&keys).map(|key| key.version),
-            revoked: self.exposed(revoked, &keys, now).await?,
+            active: signing(&keys),
+            revoked: self.exposed(versions.iter().copied(), &keys, now).await?,
         })
     }
 
@@ -273,18 +298,6 @@ impl Rotation {
         Ok(resealed)
     }
 
-    /// Looks from outside and takes turns until `shutdown`.
-    pub async fn run(self, probe: Probe, clock: Clock, shutdown: CancellationToken) {
-        loop {
-            let pause = self.look_and_turn(&probe, &clock).await;
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.wake.notified() => {}
-                () = shutdown.cancelled() => return,
-            }
-        }
-    }
-
     /// The time by which keys are changed: the database's, where replicas share one, so that a
     /// replica with a fast clock promotes nothing early.
     ///
@@ -299,72 +312,6 @@ impl Rotation {
                 .unwrap_or_else(|| clock.now())),
             Clock::Manual(_) => Ok(clock.now()),
         }
-    }
-
-    /// What a probe sees now; nothing if it fails, which is logged and counted.
-    pub async fn look(&self, probe: &Probe, now: Timestamp) -> Vec<String> {
-        let keyring = self.keyring.current();
-        let active = keyring.active().map(|key| &key.kid);
-        match probe.look().await {
-            Ok(seen) => {
-                self.metrics.last_probe.set(now.0);
-                let visible = active.is_none_or(|kid| seen.contains(kid));
-                self.metrics.active_key_visible.set(i64::from(visible));
-                if !visible {
-                    tracing::error!(
-                        probe.url = probe.url(),
-                        key.kid = active,
-                        "the key that signs is not published at the public JWKS URL: \
-                         relying parties will refuse its tokens"
-                    );
-                }
-                seen
-            }
-            Err(error) => {
-                self.metrics.active_key_visible.set(0);
-                if staged(&keyring.keys).is_some() {
-                    tracing::warn!(
-                        %error,
-                        "the staged key waits: the public JWKS URL cannot be seen from here; \
-                         `rotation.probe_url` names another way to it"
-                    );
-                } else {
-                    tracing::debug!(%error, "the public JWKS URL cannot be seen from here");
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    /// One round of the job; how long to wait for the next.
-    async fn look_and_turn(&self, probe: &Probe, clock: &Clock) -> Duration {
-        let outcome = async {
-            let now = self.now(clock).await?;
-            let seen = self.look(probe, now).await;
-            Ok::<_, RotationError>((self.turn(&seen, now).await?, now))
-        };
-        match outcome.await {
-            Ok((steps, now)) if steps.is_empty() => self.pause(now),
-            Ok((steps, _)) => {
-                tracing::info!(?steps, "keys changed");
-                SOON
-            }
-            Err(error) => {
-                self.metrics.rotation_failures.inc();
-                tracing::error!(
-                    %error,
-                    "the rotation of keys failed; it is tried again within minutes"
-                );
-                self.policy.check_every
-            }
-        }
-    }
-
-    fn pause(&self, now: Timestamp) -> Duration {
-        let keyring = self.keyring.current();
-        let until_next = next_turn(&keyring.keys, &self.policy, now)
-            .map_or(self.policy.check_every, |next| next.after(now));
-        until_next.clamp(SOON, self.policy.check_every.max(SOON))
     }
 
     /// An operator's word: the lease is taken over, and a race is run again.
@@ -406,8 +353,13 @@ impl Rotation {
             .store
             .change_keys(lease, new_key.as_ref(), actor, now, |keys| decide(keys))
             .await?;
-        self.store.release_lease(lease).await?;
-        self.keyring.refresh(now).await?;
+        // It is done, whatever happens now: the lease runs out, and the keyring is polled for.
+        if let Err(error) = self.store.release_lease(lease).await {
+            tracing::warn!(%error, "the lease on changing keys could not be given back");
+        }
+        if let Err(error) = self.keyring.refresh(now).await {
+            tracing::warn!(%error, "the changed keys could not be loaded yet");
+        }
         Ok(steps)
     }
 
@@ -459,9 +411,14 @@ impl Rotation {
             exposed.push(RevokedKey {
                 version,
                 kid: key.kid.clone(),
+                state: key.state.as_str(),
                 live_tokens,
             });
         }
         Ok(exposed)
     }
+}
+
+fn signing(keys: &[KeyVersion]) -> Option<Version> {
+    active(keys).map(|key| key.version)
 }

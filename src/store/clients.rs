@@ -54,7 +54,7 @@ impl Store {
                 .bind(now.0)
                 .execute(&mut *tx)
                 .await?;
-            let event = about(client.name.as_str(), EventKind::ClientAdded, actor, now);
+            let event = granted(client, &grants, EventKind::ClientAdded, actor, now);
             insert_events!(tx, &[event]);
         })
     }
@@ -77,7 +77,7 @@ impl Store {
                 .await?
                 .rows_affected();
             if changed == 1 {
-                let event = about(client.name.as_str(), EventKind::ClientUpdated, actor, now);
+                let event = granted(client, &grants, EventKind::ClientUpdated, actor, now);
                 insert_events!(tx, &[event]);
             }
             changed == 1
@@ -123,14 +123,22 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         const REMOVE: &str = "DELETE FROM client WHERE name = $1";
-        const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE client = $2 AND closed_at IS NULL";
+        const CLOSE: &str = "UPDATE run SET closed_at = $1 \
+             WHERE client = $2 AND closed_at IS NULL AND expires_at > $1";
+        // In the order in which a batch of tokens takes them, or the two would wait for each other.
+        const LOCK_RUNS: &str = "SELECT id FROM run \
+             WHERE client = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE";
         in_tx!(self, |tx| {
             let removed = sqlx::query(REMOVE).bind(name);
             let removed = removed.execute(&mut *tx).await?.rows_affected() == 1;
             if removed {
+                if self.is_shared() {
+                    let runs = sqlx::query(LOCK_RUNS).bind(name).bind(now.0);
+                    runs.execute(&mut *tx).await?;
+                }
                 let closed = sqlx::query(CLOSE).bind(now.0).bind(name);
                 let runs = closed.execute(&mut *tx).await?.rows_affected();
-                let event = about(name, EventKind::ClientRemoved, actor, now);
+                let event = Event::new(now, EventKind::ClientRemoved, actor.clone());
                 let reason = format!("client {name}; {runs} of its runs were closed");
                 insert_events!(
                     tx,
@@ -145,9 +153,10 @@ impl Store {
     }
 }
 
-fn about(name: &str, kind: EventKind, actor: &Actor, now: Timestamp) -> Event {
+/// What a client may ask for from now on.
+fn granted(client: &Client, grants: &str, kind: EventKind, actor: &Actor, now: Timestamp) -> Event {
     Event {
-        reason: Some(format!("client {name}")),
+        reason: Some(format!("client {} with grants {grants}", client.name)),
         ..Event::new(now, kind, actor.clone())
     }
 }

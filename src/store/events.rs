@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 
-use super::{Store, StoreError, in_tx, on_pool};
+use super::{Store, StoreError, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::time::Timestamp;
 
@@ -179,19 +179,21 @@ impl Store {
     /// Drops events and ended runs from before `oldest`, and makes room for those to come.
     pub async fn maintain(&self, oldest: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         const OLD_RUNS: &str = "DELETE FROM run WHERE expires_at < $1";
-        on_pool!(self, |pool| sqlx::query(OLD_RUNS)
+        on_writer!(self, |pool| sqlx::query(OLD_RUNS)
             .bind(oldest.0)
             .execute(pool)
             .await
             .map(drop))?;
         match self {
-            // Rows are all that SQLite has.
-            Self::Sqlite(pool) => {
-                sqlx::query("DELETE FROM event WHERE at < $1")
-                    .bind(oldest.0)
-                    .execute(pool)
-                    .await?;
-            }
+            // Rows are all that SQLite has; in pieces, since minting waits meanwhile.
+            Self::Sqlite { write, .. } => loop {
+                const PIECE: &str = "DELETE FROM event WHERE id IN \
+                     (SELECT id FROM event WHERE at < $1 ORDER BY at LIMIT 1000)";
+                let deleted = sqlx::query(PIECE).bind(oldest.0).execute(write).await?;
+                if deleted.rows_affected() == 0 {
+                    break;
+                }
+            },
             // A partition is dropped at once, whatever its size.
             Self::Postgres(_) => {
                 let this_week = now.0.div_euclid(PARTITION_SECONDS) * PARTITION_SECONDS;

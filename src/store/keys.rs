@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::FromRow;
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, exactly_one, in_tx, on_pool};
+use super::{Store, StoreError, exactly_one, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::key::{Algorithm, KeyState, KeyVersion, Step, Version};
 use crate::domain::time::Timestamp;
@@ -47,6 +47,11 @@ const CURRENT_KEYS: &str = "SELECT version, algorithm, kid, public_jwk, sealed_p
 const HOLD_LEASE: &str = "UPDATE rotation SET revision = revision \
      WHERE id = 1 AND lease_holder = $1 AND lease_epoch = $2 AND lease_expires_at > $3";
 
+/// Postgres lets new readers of a row lock in before a waiting writer, so under load the recorders of
+/// several replicas would keep a revocation waiting. The queue before a table's lock is fair; plain
+/// reads go on.
+const LOCK_KEYS: &str = "LOCK TABLE key_version IN EXCLUSIVE MODE";
+
 const BUMP_REVISION: &str = "UPDATE rotation SET revision = revision + 1 WHERE id = 1";
 
 impl Store {
@@ -78,7 +83,7 @@ impl Store {
     pub async fn shared_now(&self) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "SELECT EXTRACT(EPOCH FROM clock_timestamp())::BIGINT";
         match self {
-            Self::Sqlite(_) => Ok(None),
+            Self::Sqlite { .. } => Ok(None),
             Self::Postgres(pool) => {
                 let seconds: i64 = sqlx::query_scalar(SQL).fetch_one(pool).await?;
                 Ok(Some(Timestamp(seconds)))
@@ -98,7 +103,7 @@ impl Store {
              WHERE id = 1 AND (lease_expires_at <= $3 OR lease_holder = $1 OR lease_holder = '') \
              RETURNING lease_epoch";
         let until = (now + ttl).0;
-        let epoch: Option<i64> = on_pool!(self, |pool| sqlx::query_scalar(SQL)
+        let epoch: Option<i64> = on_writer!(self, |pool| sqlx::query_scalar(SQL)
             .bind(holder)
             .bind(until)
             .bind(now.0)
@@ -121,7 +126,7 @@ impl Store {
         const SQL: &str = "UPDATE rotation \
              SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2 \
              WHERE id = 1 RETURNING lease_epoch";
-        let epoch: i64 = on_pool!(self, |pool| sqlx::query_scalar(SQL)
+        let epoch: i64 = on_writer!(self, |pool| sqlx::query_scalar(SQL)
             .bind(holder)
             .bind((now + ttl).0)
             .fetch_one(pool)
@@ -136,7 +141,7 @@ impl Store {
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE rotation SET lease_holder = '', lease_expires_at = 0 \
              WHERE id = 1 AND lease_holder = $1 AND lease_epoch = $2";
-        on_pool!(self, |pool| sqlx::query(SQL)
+        on_writer!(self, |pool| sqlx::query(SQL)
             .bind(&lease.holder)
             .bind(lease.epoch)
             .execute(pool)
@@ -165,6 +170,9 @@ impl Store {
                 .bind(lease.epoch)
                 .bind(now.0);
             exactly_one(held.execute(&mut *tx).await?.rows_affected())?;
+            if self.is_shared() {
+                sqlx::query(LOCK_KEYS).execute(&mut *tx).await?;
+            }
             let rows: Vec<KeyRow> = sqlx::query_as(CURRENT_KEYS).fetch_all(&mut *tx).await?;
             let keys = rows
                 .into_iter()
@@ -228,6 +236,9 @@ impl Store {
                 .bind(lease.epoch)
                 .bind(now.0);
             exactly_one(held.execute(&mut *tx).await?.rows_affected())?;
+            if self.is_shared() {
+                sqlx::query(LOCK_KEYS).execute(&mut *tx).await?;
+            }
             let changed = sqlx::query(SQL)
                 .bind(new)
                 .bind(key.version.0)

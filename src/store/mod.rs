@@ -30,7 +30,13 @@ pub use runs::RunFilter;
 #[derive(Clone, Debug)]
 pub enum Store {
     /// One file, or memory.
-    Sqlite(SqlitePool),
+    Sqlite {
+        /// Connections that read.
+        read: SqlitePool,
+        /// The one that writes. SQLite lets one write at a time and is not fair about whose turn it
+        /// is; the queue before this connection is.
+        write: SqlitePool,
+    },
     /// A server that several replicas share.
     Postgres(PgPool),
 }
@@ -67,11 +73,21 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer waits for another process that holds SQLite's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs one statement on whichever pool this store holds.
+/// Runs one statement that reads on whichever pool this store holds.
 macro_rules! on_pool {
     ($store:expr, |$pool:ident| $body:expr) => {
         match $store {
-            Store::Sqlite($pool) => $body,
+            Store::Sqlite { read: $pool, .. } => $body,
+            Store::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs one statement that writes.
+macro_rules! on_writer {
+    ($store:expr, |$pool:ident| $body:expr) => {
+        match $store {
+            Store::Sqlite { write: $pool, .. } => $body,
             Store::Postgres($pool) => $body,
         }
     };
@@ -81,7 +97,7 @@ macro_rules! on_pool {
 macro_rules! in_tx {
     ($store:expr, |$tx:ident| $body:expr) => {
         match $store {
-            Store::Sqlite(pool) => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
+            Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
             Store::Postgres(pool) => in_tx!(@run pool, "BEGIN", $tx, $body),
         }
     };
@@ -93,7 +109,7 @@ macro_rules! in_tx {
     }};
 }
 
-use {in_tx, on_pool};
+use {in_tx, on_pool, on_writer};
 
 impl Store {
     /// Connects and brings the tables up to date.
@@ -141,8 +157,12 @@ impl Store {
     pub async fn takes_writes(&self) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT current_setting('transaction_read_only') = 'off'";
         match self {
-            Self::Sqlite(pool) => {
-                pool.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+            Self::Sqlite { write, .. } => {
+                write
+                    .begin_with("BEGIN IMMEDIATE")
+                    .await?
+                    .rollback()
+                    .await?;
                 Ok(true)
             }
             // A standby answers, and takes none.
@@ -157,6 +177,7 @@ impl Store {
 
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
+        on_writer!(self, |pool| pool.close().await);
         on_pool!(self, |pool| pool.close().await);
     }
 
@@ -172,7 +193,10 @@ impl Store {
                     .foreign_keys(true),
             )
             .await?;
-        Ok(Self::Sqlite(pool))
+        Ok(Self::Sqlite {
+            read: pool.clone(),
+            write: pool,
+        })
     }
 
     async fn open_file(path: &str, connections: u32) -> Result<Self, StoreError> {
@@ -189,20 +213,25 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        Ok(Self::Sqlite(pool))
+        // The writer first: it makes the tables that readers look for.
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options.clone())
+        };
+        Ok(Self::Sqlite {
+            write: pool(1).await?,
+            read: pool(connections).await?,
+        })
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
         match self {
             // One write transaction around all of it: sqlx takes no lock on SQLite, and two
             // processes that start at once would both make the tables.
-            Self::Sqlite(pool) => {
-                let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+            Self::Sqlite { write, .. } => {
+                let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
                 sqlx::migrate!("migrations/sqlite").run(&mut *tx).await?;
                 tx.commit().await?;
             }

@@ -51,8 +51,9 @@ const TOKENS_UNTIL_STEP: i64 = 600;
 impl Store {
     /// Checks and records a batch, all in one transaction.
     ///
-    /// Close, removal and revocation take the row locks that this takes shared: when one of them
-    /// has been answered, no token leaves on the strength of what was true before.
+    /// Close, removal and revocation wait for the locks that this takes shared: once one of them has
+    /// been answered, no token is recorded, and so none is made, on the strength of what was true
+    /// before.
     pub async fn record(&self, batch: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
         let clients = distinct(batch, |entry| match &entry.authority {
             Authority::Client(name) => Some(name.as_str()),
@@ -64,7 +65,7 @@ impl Store {
         });
         let lock = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
-            Self::Sqlite(_) => "",
+            Self::Sqlite { .. } => "",
             Self::Postgres(_) => " FOR SHARE",
         };
         in_tx!(self, |tx| {

@@ -42,7 +42,7 @@ impl Store {
         let ids = &run.workload.ids;
         let client = match self {
             // BEGIN IMMEDIATE has shut out the writer that would remove the client.
-            Self::Sqlite(_) => "SELECT 1 FROM client WHERE name = $1",
+            Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
             Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
         };
         in_tx!(self, |tx| {

@@ -15,7 +15,7 @@ use crate::harness::{AWS, Answer, TestApp, VAULT, claims, decode, run_body};
 async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
     let mut held: Vec<Box<dyn Send>> = Vec::new();
     match store {
-        Store::Sqlite(pool) => {
+        Store::Sqlite { write: pool, .. } => {
             for _ in 0..pool.options().get_max_connections() {
                 held.push(Box::new(pool.acquire().await.unwrap()));
             }
@@ -227,7 +227,7 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
     // The table of records alone is gone: callers are still known, keys still loaded.
     let statement = "ALTER TABLE event RENAME TO event_away";
     match &app.app.store {
-        Store::Sqlite(pool) => sqlx::query(statement)
+        Store::Sqlite { write: pool, .. } => sqlx::query(statement)
             .execute(pool)
             .await
             .map(drop)
@@ -268,7 +268,7 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
 
     let statement = "ALTER TABLE event_away RENAME TO event";
     match &app.app.store {
-        Store::Sqlite(pool) => sqlx::query(statement)
+        Store::Sqlite { write: pool, .. } => sqlx::query(statement)
             .execute(pool)
             .await
             .map(drop)

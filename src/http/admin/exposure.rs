@@ -24,6 +24,8 @@ pub(in crate::http) struct ExposureView {
 pub(in crate::http) struct RevokedView {
     version: Version,
     kid: String,
+    /// Where it stands now: `revoked`, or another state if it was not withdrawn.
+    state: &'static str,
     live_tokens: Vec<LiveTokenView>,
 }
 
@@ -69,9 +71,11 @@ impl ExposureView {
             },
             RelyingParty {
                 name: "GCP",
-                trusts_until: Some(kept_to),
-                action: "disable the workload identity pool provider; if the key set was uploaded \
-                         there, upload `runmint keys export` now",
+                trusts_until: None,
+                action: "its cache time is not documented: disable the workload identity pool \
+                         provider and remove the principal's bindings (credentials that were \
+                         exchanged already live for an hour); if the key set was uploaded there, \
+                         upload `runmint keys export` now",
             },
             RelyingParty {
                 name: "Vault",
@@ -103,6 +107,7 @@ impl RevokedView {
         let RevokedKey {
             version,
             kid,
+            state,
             live_tokens,
         } = key;
         let live_tokens = live_tokens
@@ -126,6 +131,7 @@ impl RevokedView {
         Self {
             version,
             kid,
+            state,
             live_tokens,
         }
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::super::error::{Problem, ProblemBody};
 use super::super::extract::JsonOrDefault;
 use super::exposure::{ExposureView, RevokedView};
+use super::uninterrupted;
 use crate::app::App;
 use crate::auth::Operator;
 use crate::domain::event::Actor;
@@ -192,23 +193,26 @@ pub(in crate::http) async fn rotate(
     _operator: Operator,
     JsonOrDefault(body): JsonOrDefault<RotateKeys>,
 ) -> Result<JsonBody<RotateResult>, Problem> {
-    let now = app.rotation.now(&app.clock).await?;
-    if body.emergency {
-        let exposure = app.rotation.emergency(None, &Actor::Operator, now).await?;
-        tracing::error!(?exposure.active, "the signing key was replaced in an emergency");
-        let view = ExposureView::of(exposure, &app.policy, now);
-        return Ok(JsonBody(RotateResult::Replaced(view)));
-    }
-    let seen = app.rotation.look(&app.probe, now).await;
-    let result = match app.rotation.rotate(&seen, &Actor::Operator, now).await? {
-        Rotated::Done(version) => RotateResult::Rotated { version },
-        Rotated::Scheduled { version, ready_at } => RotateResult::Scheduled {
-            version,
-            ready_at,
-            after_seen: app.policy.ready_at(now).seconds_since(now),
-        },
-    };
-    Ok(JsonBody(result))
+    uninterrupted(async move {
+        if body.emergency {
+            let now = app.rotation.now(&app.clock).await?;
+            let exposure = app.rotation.emergency(None, &Actor::Operator, now).await?;
+            tracing::error!(?exposure.active, "the signing key was replaced in an emergency");
+            let view = ExposureView::of(exposure, &app.policy, now);
+            return Ok(JsonBody(RotateResult::Replaced(view)));
+        }
+        let (seen, now) = app.rotation.look(&app.probe, &app.clock).await?;
+        let result = match app.rotation.rotate(&seen, &Actor::Operator, now).await? {
+            Rotated::Done(version) => RotateResult::Rotated { version },
+            Rotated::Scheduled { version, ready_at } => RotateResult::Scheduled {
+                version,
+                ready_at,
+                after_seen: app.policy.ready_at(now).seconds_since(now),
+            },
+        };
+        Ok(JsonBody(result))
+    })
+    .await
 }
 
 /// How to trim.
@@ -255,12 +259,15 @@ pub(in crate::http) async fn trim(
     _operator: Operator,
     JsonOrDefault(body): JsonOrDefault<TrimKeys>,
 ) -> Result<JsonBody<TrimResult>, Problem> {
-    let now = app.rotation.now(&app.clock).await?;
     let Trimmed {
         retired,
         waiting,
         broken,
-    } = app.rotation.trim(body.force, &Actor::Operator, now).await?;
+    } = uninterrupted(async move {
+        let now = app.rotation.now(&app.clock).await?;
+        Ok(app.rotation.trim(body.force, &Actor::Operator, now).await?)
+    })
+    .await?;
     Ok(JsonBody(TrimResult {
         retired,
         waiting: waiting
@@ -293,17 +300,52 @@ pub(in crate::http) async fn revoke(
     _operator: Operator,
     Path(version): Path<String>,
 ) -> Result<JsonBody<ExposureView>, Problem> {
-    let version = version
+    let version = parse(&version)?;
+    uninterrupted(async move {
+        let now = app.rotation.now(&app.clock).await?;
+        let exposure = app
+            .rotation
+            .emergency(Some(version), &Actor::Operator, now)
+            .await?;
+        tracing::warn!(key.version = version.0, "a key version was revoked");
+        Ok(JsonBody(ExposureView::of(exposure, &app.policy, now)))
+    })
+    .await
+}
+
+/// What a version can be used for, withdrawn or not: the report of an emergency, to be read again.
+#[utoipa::path(
+    get,
+    path = "/v1/keys/{version}/exposure",
+    tag = "Keys",
+    summary = "Report what a key version can still be used for",
+    security(("operator" = [])),
+    params(("version" = i64, Path, description = "The version")),
+    responses(
+        (status = 200, body = ExposureView),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::http) async fn exposure(
+    State(app): State<App>,
+    _operator: Operator,
+    Path(version): Path<String>,
+) -> Result<JsonBody<ExposureView>, Problem> {
+    let version = parse(&version)?;
+    let now = app.rotation.now(&app.clock).await?;
+    let exposure = app.rotation.exposure(&[version], now).await?;
+    if exposure.revoked.is_empty() {
+        return Err(Problem::not_found("key version").about("version"));
+    }
+    Ok(JsonBody(ExposureView::of(exposure, &app.policy, now)))
+}
+
+fn parse(version: &str) -> Result<Version, Problem> {
+    version
         .parse()
         .map(Version)
-        .map_err(|_| Problem::not_found("key version").about("version"))?;
-    let now = app.rotation.now(&app.clock).await?;
-    let exposure = app
-        .rotation
-        .emergency(Some(version), &Actor::Operator, now)
-        .await?;
-    tracing::warn!(key.version = version.0, "a key version was revoked");
-    Ok(JsonBody(ExposureView::of(exposure, &app.policy, now)))
+        .map_err(|_| Problem::not_found("key version").about("version"))
 }
 
 /// How many private keys were sealed anew.
@@ -331,9 +373,12 @@ pub(in crate::http) async fn rewrap(
     State(app): State<App>,
     _operator: Operator,
 ) -> Result<JsonBody<RewrapResult>, Problem> {
-    let now = app.rotation.now(&app.clock).await?;
-    let rewrapped = app.rotation.rewrap(&Actor::Operator, now).await?;
     let sealing_key = app.keyring.sealer().key_id().to_owned();
+    let rewrapped = uninterrupted(async move {
+        let now = app.rotation.now(&app.clock).await?;
+        Ok(app.rotation.rewrap(&Actor::Operator, now).await?)
+    })
+    .await?;
     Ok(JsonBody(RewrapResult {
         rewrapped,
         sealing_key,

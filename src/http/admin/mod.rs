@@ -6,6 +6,20 @@ mod exposure;
 pub(super) mod keys;
 pub(super) mod runs;
 
+use tracing::Instrument;
+
+use super::error::Problem;
+
+/// Runs a change of keys to its end, also when the operator's connection is gone or the request has
+/// taken too long: it is one transaction, and what came of it is in the audit log.
+pub(super) async fn uninterrupted<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::spawn(change.in_current_span())
+        .await
+        .unwrap_or_else(|_| Err(Problem::internal()))
+}
+
 /// How many rows a page has when nothing is asked for, and at most.
 const PAGE: (i64, i64) = (100, 1_000);
 
