@@ -60,6 +60,15 @@ impl Grant {
                 "is empty, so the grant would allow nothing; list the audiences",
             ));
         }
+        for (place, Pattern(audience)) in self.audiences.iter().enumerate() {
+            if audience.is_empty() || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(InvalidField::new(
+                    field(&format!("audiences[{place}]")),
+                    "holds what no audience can hold, so it would never match; \
+                     audiences are printable ASCII characters without spaces",
+                ));
+            }
+        }
         if self.run_phases.is_empty() {
             return Err(InvalidField::new(
                 field("run_phases"),
