@@ -108,6 +108,11 @@ impl Default for Metrics {
             key_revision: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.register());
+        // There from the start, or the first failure would not be seen as an increase.
+        for operation in ["maintain", "note", "record", "refresh_keys"] {
+            let labels = OperationLabels { operation };
+            drop(metrics.store_errors.get_or_create(&labels));
+        }
         metrics
     }
 }
