@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Span(pub Duration);
 
+/// So that no sum of a time and a few durations overflows.
+const LONGEST_SPAN: Duration = Duration::from_hours(36_500 * 24);
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
@@ -35,6 +38,11 @@ impl<'de> Deserialize<'de> for Span {
         if duration.subsec_nanos() != 0 {
             return Err(D::Error::custom(format!(
                 "{text:?} is not a whole number of seconds"
+            )));
+        }
+        if duration > LONGEST_SPAN {
+            return Err(D::Error::custom(format!(
+                "{text:?} is longer than a hundred years"
             )));
         }
         Ok(Self(duration))
