@@ -43,6 +43,7 @@ struct AzureDevOpsToken {
 #[utoipa::path(
     get,
     path = "/v1/token",
+    operation_id = "request_token",
     tag = "Tokens",
     summary = "Ask for a token as GitHub Actions' clients do",
     security(("run" = [])),
@@ -75,6 +76,7 @@ pub(super) async fn github(
 #[utoipa::path(
     post,
     path = "/v1/token",
+    operation_id = "request_token_azure_devops",
     tag = "Tokens",
     summary = "Ask for a token as Azure DevOps' clients do",
     security(("run" = [])),

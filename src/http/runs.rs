@@ -98,6 +98,7 @@ impl RunView {
 #[utoipa::path(
     post,
     path = "/v1/runs",
+    operation_id = "open_run",
     tag = "Runs",
     summary = "Open a run",
     security(("client" = [])),
@@ -193,6 +194,7 @@ pub(super) async fn open(
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}",
+    operation_id = "show_run",
     tag = "Runs",
     summary = "Look at a run",
     security(("client" = [])),
@@ -216,6 +218,7 @@ pub(super) async fn show(
 #[utoipa::path(
     post,
     path = "/v1/runs/{id}/close",
+    operation_id = "close_run",
     tag = "Runs",
     summary = "Close a run",
     security(("client" = [])),

@@ -52,6 +52,7 @@ struct TokenView {
 #[utoipa::path(
     post,
     path = "/v1/tokens",
+    operation_id = "mint_tokens",
     tag = "Tokens",
     summary = "Mint tokens as a client",
     security(("client" = [])),

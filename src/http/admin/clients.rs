@@ -73,6 +73,7 @@ impl ClientView {
 #[utoipa::path(
     post,
     path = "/v1/clients",
+    operation_id = "add_client",
     tag = "Clients",
     summary = "Add a client",
     security(("operator" = [])),
@@ -120,6 +121,7 @@ pub(in crate::http) async fn add(
 #[utoipa::path(
     get,
     path = "/v1/clients",
+    operation_id = "list_clients",
     tag = "Clients",
     summary = "List clients",
     security(("operator" = [])),
@@ -141,6 +143,7 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/clients/{name}",
+    operation_id = "show_client",
     tag = "Clients",
     summary = "Look at a client",
     security(("operator" = [])),
@@ -173,6 +176,7 @@ pub(in crate::http) struct UpdateClient {
 #[utoipa::path(
     put,
     path = "/v1/clients/{name}",
+    operation_id = "update_client",
     tag = "Clients",
     summary = "Change a client's grants",
     security(("operator" = [])),
@@ -215,6 +219,7 @@ pub(in crate::http) async fn update(
 #[utoipa::path(
     delete,
     path = "/v1/clients/{name}",
+    operation_id = "remove_client",
     tag = "Clients",
     summary = "Remove a client",
     security(("operator" = [])),

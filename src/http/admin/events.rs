@@ -114,6 +114,7 @@ impl EventView {
 #[utoipa::path(
     get,
     path = "/v1/events",
+    operation_id = "list_events",
     tag = "Events",
     summary = "Read the audit log",
     security(("operator" = [])),

@@ -101,6 +101,7 @@ impl KeyView {
 #[utoipa::path(
     get,
     path = "/v1/keys",
+    operation_id = "list_keys",
     tag = "Keys",
     summary = "List key versions",
     security(("operator" = [])),
@@ -126,6 +127,7 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/keys/jwks",
+    operation_id = "export_keys",
     tag = "Keys",
     summary = "Export the key set",
     security(("operator" = [])),
@@ -178,6 +180,7 @@ pub(in crate::http) enum RotateResult {
 #[utoipa::path(
     post,
     path = "/v1/keys/rotate",
+    operation_id = "rotate_keys",
     tag = "Keys",
     summary = "Rotate the signing key",
     security(("operator" = [])),
@@ -244,6 +247,7 @@ struct WaitingKey {
 #[utoipa::path(
     post,
     path = "/v1/keys/trim",
+    operation_id = "trim_keys",
     tag = "Keys",
     summary = "Trim old key versions",
     security(("operator" = [])),
@@ -285,6 +289,7 @@ pub(in crate::http) async fn trim(
 #[utoipa::path(
     post,
     path = "/v1/keys/{version}/revoke",
+    operation_id = "revoke_key",
     tag = "Keys",
     summary = "Revoke a key version",
     security(("operator" = [])),
@@ -360,6 +365,7 @@ pub(in crate::http) struct RewrapResult {
 #[utoipa::path(
     post,
     path = "/v1/keys/rewrap",
+    operation_id = "rewrap_keys",
     tag = "Keys",
     summary = "Move to a new key-encryption key",
     security(("operator" = [])),

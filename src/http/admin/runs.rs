@@ -45,6 +45,7 @@ pub(in crate::http) struct RunPage {
 #[utoipa::path(
     get,
     path = "/v1/runs",
+    operation_id = "list_runs",
     tag = "Runs",
     summary = "List runs",
     security(("operator" = [])),
@@ -86,6 +87,7 @@ pub(in crate::http) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}",
+    operation_id = "show_run",
     tag = "Runs",
     summary = "Look at a run",
     security(("operator" = [])),
@@ -111,6 +113,7 @@ pub(in crate::http) async fn show(
 #[utoipa::path(
     post,
     path = "/v1/runs/{id}/close",
+    operation_id = "close_run",
     tag = "Runs",
     summary = "Close a run",
     security(("operator" = [])),
