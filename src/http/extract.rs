@@ -217,7 +217,8 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
                     .split_once(": ")
                     .map_or(text.as_str(), |(_, detail)| detail);
                 // "unknown field `x`, expected …", or "x: what is wrong with its value".
-                let (field, rule) = match detail.strip_prefix("unknown field `") {
+                let named = ["unknown field `", "duplicate field `"];
+                let (field, rule) = match named.iter().find_map(|n| detail.strip_prefix(n)) {
                     Some(rest) => (rest.split('`').next(), detail),
                     None => detail
                         .split_once(": ")
