@@ -16,16 +16,15 @@ enum Listener {
 const LISTENERS: [Listener; 2] = [Listener::Admin, Listener::Public];
 
 /// A request of nobody in particular.
-async fn call<'a>(app: &'a TestApp, listener: Listener, method: Method, path: &str) -> Call<'a> {
+fn call<'a>(app: &'a TestApp, listener: Listener, method: Method, path: &str) -> Call<'a> {
     match listener {
         Listener::Admin => app.admin(method, path).header("authorization", "none"),
-        Listener::Public => app.public(method, path).await,
+        Listener::Public => app.public(method, path),
     }
 }
 
 async fn description(app: &TestApp, listener: Listener) -> Value {
     let answer = call(app, listener, Method::GET, "/openapi.json")
-        .await
         .send()
         .await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -125,7 +124,6 @@ async fn every_url_that_is_described_is_answered_and_asks_who_is_there() {
                 .replace("{id}", "1")
                 .replace("{name}", "a");
             let answer = call(&app, listener, method, &path)
-                .await
                 .json(&json!({}))
                 .send()
                 .await;
@@ -177,7 +175,7 @@ async fn an_unknown_url_and_a_wrong_method_are_problems_like_any_other() {
         (Listener::Public, "/.well-known/jwks", Method::POST, "GET"),
         (Listener::Public, "/healthz", Method::POST, "GET"),
     ] {
-        let wrong: Answer = call(&app, listener, method, known).await.send().await;
+        let wrong: Answer = call(&app, listener, method, known).send().await;
         wrong.assert_problem(405, "method-not-allowed", "");
         assert!(
             wrong.header("allow").contains(allowed),
@@ -190,10 +188,7 @@ async fn an_unknown_url_and_a_wrong_method_are_problems_like_any_other() {
             "/.well-known/jwks.json",
             "//v1/runs",
         ] {
-            let answer = call(&app, listener, Method::GET, unknown)
-                .await
-                .send()
-                .await;
+            let answer = call(&app, listener, Method::GET, unknown).send().await;
             answer.assert_problem(404, "not-found", "");
         }
     }
@@ -205,7 +200,7 @@ async fn a_sane_request_id_is_echoed_and_another_is_replaced() {
     for listener in LISTENERS {
         for path in ["/healthz", "/unknown"] {
             for id in ["job-17", "a_b.c:d", &"x".repeat(128)] {
-                let call = call(&app, listener, Method::GET, path).await;
+                let call = call(&app, listener, Method::GET, path);
                 let answer = call.header("x-request-id", id).send().await;
                 assert_eq!(answer.header("x-request-id"), id);
             }
@@ -218,7 +213,7 @@ async fn a_sane_request_id_is_echoed_and_another_is_replaced() {
                 "a/b",
                 &"x".repeat(129),
             ] {
-                let call = call(&app, listener, Method::GET, path).await;
+                let call = call(&app, listener, Method::GET, path);
                 let answer = call.header("x-request-id", id).send().await;
                 let made = answer.header("x-request-id");
                 assert_eq!(
@@ -259,7 +254,6 @@ async fn the_metrics_say_what_an_operator_must_know() {
     app.pass(3_600);
 
     let answer = call(&app, Listener::Admin, Method::GET, "/metrics")
-        .await
         .send()
         .await;
     assert_eq!(

@@ -76,7 +76,7 @@ async fn who_has_the_document_already_is_told_so() {
         fresh.header("cache-control"),
         "public, max-age=300, must-revalidate"
     );
-    let head = app.public(Method::HEAD, DISCOVERY).await.send().await;
+    let head = app.public(Method::HEAD, DISCOVERY).send().await;
     assert_eq!((head.status, head.header("etag")), (StatusCode::OK, etag));
     let with_origin = app
         .get(DISCOVERY)

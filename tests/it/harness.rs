@@ -67,6 +67,10 @@ impl Database {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where to run"
+    )]
     async fn postgres() -> Self {
         let server = std::env::var("RUNMINT_TEST_POSTGRES").expect(
             "RUNMINT_TEST_POSTGRES names a Postgres server whose user may create databases; \
@@ -188,7 +192,7 @@ impl TestApp {
     }
 
     /// A request to the public listener.
-    pub(crate) async fn public(&self, method: Method, path: &str) -> Call<'_> {
+    pub(crate) fn public(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(&self.public, method, path)
     }
 

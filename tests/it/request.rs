@@ -169,12 +169,7 @@ async fn a_request_token_works_for_its_own_run_only() {
     for id in [other.id.as_str(), &never, "", "%00x"] {
         for method in [Method::GET, Method::POST] {
             let path = format!("/v1/token?run={id}&audience={AWS}");
-            let answer = app
-                .public(method, &path)
-                .await
-                .bearer(&mine.token)
-                .send()
-                .await;
+            let answer = app.public(method, &path).bearer(&mine.token).send().await;
             assert!(answer.status.is_client_error(), "{id}: {answer:?}");
             assert_eq!(answer.json["field"], "run", "{id}: {answer:?}");
         }
