@@ -152,6 +152,8 @@ pub struct AllowedAudience {
 pub struct Denial {
     /// What did not fit.
     pub mismatch: Mismatch,
+    /// The request's field that did not fit.
+    pub field: &'static str,
     /// The value that did not fit.
     pub value: String,
 }
@@ -178,14 +180,16 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// The request's field that did not fit.
-    pub fn field(self) -> &'static str {
+    /// The field of a request for `subject` that did not fit; always one that it has.
+    fn field(self, subject: &Subject) -> &'static str {
         match self {
             Self::NoGrant | Self::Organization => "organization",
             Self::SubjectForm => "subject_form",
+            Self::Project if subject.project().is_none() => "subject_form",
             Self::Project => "project",
-            Self::Workspace => "workspace",
             Self::Deployment => "deployment",
+            Self::Workspace => subject.target_field(),
+            Self::Phase if subject.form() == SubjectForm::ModuleTest => "subject_form",
             Self::Phase => "run_phase",
             Self::Audience => "audiences",
         }
@@ -196,7 +200,7 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mismatch {
             Mismatch::NoGrant => f.write_str("the client has no grant"),
-            mismatch => write!(f, "no grant covers {} `{}`", mismatch.field(), self.value),
+            _ => write!(f, "no grant covers {} `{}`", self.field, self.value),
         }
     }
 }
@@ -238,6 +242,7 @@ pub fn decide(
         };
         return Err(Denial {
             mismatch: nearest,
+            field: nearest.field(subject),
             value,
         });
     }
@@ -255,6 +260,7 @@ pub fn decide(
                 })
                 .ok_or_else(|| Denial {
                     mismatch: Mismatch::Audience,
+                    field: Mismatch::Audience.field(subject),
                     value: audience.as_str().to_owned(),
                 })
         })

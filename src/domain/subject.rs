@@ -125,6 +125,15 @@ impl Subject {
         }
     }
 
+    /// The field of a request that names the [`target`](Self::target).
+    pub fn target_field(&self) -> &'static str {
+        match self {
+            Self::Legacy { .. } | Self::Workspace { .. } => "workspace",
+            Self::ModuleTest { .. } => "module",
+            Self::Stack { .. } => "stack",
+        }
+    }
+
     /// What the run does.
     pub fn phase(&self) -> Phase {
         match self {
@@ -142,13 +151,8 @@ impl Subject {
     pub fn check_length(&self) -> Result<(), InvalidField> {
         let length = self.to_string().len();
         if length > MAX_LENGTH {
-            let field = match self {
-                Self::Legacy { .. } | Self::Workspace { .. } => "workspace",
-                Self::ModuleTest { .. } => "module",
-                Self::Stack { .. } => "stack",
-            };
             return Err(InvalidField::new(
-                field,
+                self.target_field(),
                 format!(
                     "makes the subject {length} bytes long, {} more than the {MAX_LENGTH} that AWS \
                      and OpenID Connect allow; shorten one of the names",

@@ -208,7 +208,7 @@ impl From<AuthError> for Problem {
 /// The reason stays in log and audit; the caller learns which field to look at.
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
-        let field = denial.mismatch.field();
+        let field = denial.field;
         Self::new(
             StatusCode::FORBIDDEN,
             "not-granted",

@@ -283,6 +283,45 @@ async fn what_no_grant_covers_is_refused_without_saying_what_is_granted() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_a_field_that_the_form_has() {
+    let app = TestApp::start().await;
+    let forms = ["legacy", "stack", "module_test"];
+    let narrow = |field: &str, value: Value| {
+        let mut grant = json!({"organization": "acme", "audiences": [AWS], "subject_forms": forms});
+        grant[field] = value;
+        json!([grant])
+    };
+    let legacy = json!({"subject_form": "legacy", "organization": "acme", "workspace": "net",
+        "run_phase": "plan", "audiences": [AWS]});
+    let stack = json!({"subject_form": "stack", "organization": "acme", "project": "Infra",
+        "stack": "net", "deployment": "eu", "run_phase": "plan", "audiences": [AWS]});
+    let module_test = json!({"subject_form": "module_test", "organization": "acme",
+        "module": "vpc", "audiences": [AWS]});
+    let by_target = app
+        .client_with("by-target", narrow("workspace", json!("app")))
+        .await;
+    let by_project = app
+        .client_with("by-project", narrow("project", json!("Other")))
+        .await;
+    let by_phase = app
+        .client_with("by-phase", narrow("run_phases", json!(["apply"])))
+        .await;
+    for (secret, body, field) in [
+        (&by_target, &legacy, "workspace"),
+        (&by_target, &stack, "stack"),
+        (&by_target, &module_test, "module"),
+        (&by_project, &stack, "project"),
+        (&by_project, &legacy, "subject_form"),
+        (&by_phase, &stack, "run_phase"),
+        (&by_phase, &module_test, "subject_form"),
+    ] {
+        open(&app, secret, body)
+            .await
+            .assert_problem(403, "not-granted", field);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_json_is_refused_for_what_it_is() {
     let app = TestApp::with(&[("SERVER__MAX_BODY", "2048")]).await;
     let secret = app.client("atlantis").await;
