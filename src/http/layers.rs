@@ -60,8 +60,7 @@ async fn observe(
         .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    // Without the query: it may hold anything.
-    let path = request.uri().path().to_owned();
+    let path = shown(request.uri().path());
     let span = tracing::info_span!("request", request.id = id);
     async {
         let response = next.run(request).await;
@@ -121,6 +120,14 @@ pub(super) fn too_large() -> Problem {
         "The body is too large",
         "the body is larger than `server.max_body` allows; runmint's requests are small",
     )
+}
+
+/// A path as it is logged. The query stays away, since it may hold anything; so does a segment that
+/// is longer than an id: somebody may have pasted a secret.
+fn shown(path: &str) -> String {
+    let segments = path.split('/');
+    let short = segments.map(|segment| if segment.len() > 40 { "…" } else { segment });
+    short.collect::<Vec<_>>().join("/")
 }
 
 fn is_sane(id: &str) -> bool {
