@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            printer.error(&error, error.hint());
+            Printer::error(&error, error.hint());
             ExitCode::from(error.status())
         }
     }

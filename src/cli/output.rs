@@ -1,9 +1,5 @@
 //! The only place that prints.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the printer"
-)]
+#![expect(clippy::print_stderr, reason = "this is the printer")]
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -64,7 +60,7 @@ impl Printer {
     }
 
     /// What went wrong, and what to do about it.
-    pub(super) fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
+    pub(super) fn error(error: &dyn std::error::Error, hint: Option<&str>) {
         if std::io::stderr().is_terminal() {
             eprintln!("\x1b[31merror:\x1b[0m {error}");
         } else {
