@@ -166,6 +166,16 @@ impl Mint {
         result
     }
 
+    /// Counts tokens that were refused before it came to minting.
+    pub fn refused(&self, tokens: usize) {
+        let labels = TokenLabels {
+            algorithm: "none",
+            result: "refused",
+        };
+        let tokens = u64::try_from(tokens).unwrap_or(1);
+        self.metrics.tokens.get_or_create(&labels).inc_by(tokens);
+    }
+
     async fn attempt(
         &self,
         order: &Order<'_>,

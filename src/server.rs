@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::audit::RecorderTask;
 use crate::http;
-use crate::store::StoreError;
 
 /// The sockets, bound by whoever calls [`serve`]: tests bind port 0.
 #[derive(Debug)]
@@ -140,9 +139,10 @@ async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::
             () = shutdown.cancelled() => return Ok(()),
         }
         let refreshed = app.keyring.refresh(app.clock.now());
-        let refreshed = tokio::time::timeout(KEYRING_TIMEOUT, refreshed)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Timeout.into()));
+        let refreshed = match tokio::time::timeout(KEYRING_TIMEOUT, refreshed).await {
+            Ok(refreshed) => refreshed.map_err(|error| error.to_string()),
+            Err(_) => Err("the database did not answer in time".to_owned()),
+        };
         app.metrics.keyring_checked.set(app.keyring.checked_at().0);
         app.metrics
             .can_sign

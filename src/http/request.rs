@@ -193,6 +193,7 @@ impl Refusal<'_> {
             now,
         } = self;
         tracing::warn!(run.id = run.id, reason, "a token was refused");
+        app.mint.refused(1);
         // As much of it as a record needs; a runner wrote it.
         let asked = audience.map(|audience| audience.chars().take(255).collect());
         app.recorder

@@ -82,6 +82,7 @@ pub(super) async fn mint(
                 reason,
                 "a token was refused"
             );
+            app.mint.refused(audiences.len());
             let actor = Actor::Client(client.name.to_string());
             app.recorder
                 .note(Event {

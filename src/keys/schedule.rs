@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// A round that takes longer is given up: a database that does not answer must not stop rotation for
 /// longer than it is away.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 
 impl Rotation {
     /// Looks from outside and takes turns until `shutdown`.

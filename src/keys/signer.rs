@@ -3,14 +3,16 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
     RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::pkcs8::EncodePrivateKey;
+use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
 use zeroize::Zeroizing;
 
@@ -62,7 +64,7 @@ pub enum SignerError {
 }
 
 impl GeneratedKey {
-    /// Makes a key. An RSA key takes some tenths of a second of one core.
+    /// Makes a key. An RSA key takes a tenth of a second of one core.
     ///
     /// # Errors
     /// [`SignerError::Generate`].
@@ -96,10 +98,13 @@ impl GeneratedKey {
                 )
             }
             Algorithm::RS256 => {
-                let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS)
+                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048)
                     .map_err(|_| SignerError::Generate(algorithm))?;
-                let document = key.to_pkcs8_der().map_err(|_| failed)?;
-                let private = Zeroizing::new(document.as_bytes().to_vec());
+                let document: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed)?;
+                let private = Zeroizing::new(document.as_ref().to_vec());
+                // Read back, and with that checked, by another implementation.
+                let key = rsa::RsaPrivateKey::from_pkcs8_der(&private)
+                    .map_err(|_| SignerError::Generate(algorithm))?;
                 // `to_bytes_be` writes no leading zero (RFC 7518 section 6.3.1.1).
                 let n = URL_SAFE_NO_PAD.encode(key.n().to_bytes_be());
                 let e = URL_SAFE_NO_PAD.encode(key.e().to_bytes_be());

@@ -73,6 +73,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer waits for another process that holds SQLite's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often to open a SQLite file that another process is just making, and how long to wait between.
+const BUSY_ATTEMPTS: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
 /// Runs one statement that reads on whichever pool this store holds.
 macro_rules! on_pool {
     ($store:expr, |$pool:ident| $body:expr) => {
@@ -208,21 +212,34 @@ impl Store {
             .map_err(|error| StoreError::Url(format!("cannot be opened: {path}: {error}")))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
             // FULL, because an audit record must outlive a power cut, and with WAL only FULL does.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        // The writer first: it makes the tables that readers look for.
-        let pool = |connections| {
+        let pool = |connections, options| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_with(options.clone())
+                .connect_with(options)
+        };
+        // WAL is a property of the file, so the writer's word is enough. While another process gives
+        // it, SQLite answers "locked" at once, whatever the timeout.
+        let mut attempt = 0;
+        let write = loop {
+            let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+            match pool(1, options).await {
+                Err(sqlx::Error::Database(error))
+                    if is_busy(&*error) && attempt < BUSY_ATTEMPTS =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                other => break other?,
+            }
         };
         Ok(Self::Sqlite {
-            write: pool(1).await?,
-            read: pool(connections).await?,
+            read: pool(connections, options).await?,
+            write,
         })
     }
 
@@ -248,6 +265,12 @@ fn exactly_one(rows: u64) -> Result<(), StoreError> {
     } else {
         Err(StoreError::LostRace)
     }
+}
+
+/// `SQLITE_BUSY`, also in its extended forms.
+fn is_busy(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {

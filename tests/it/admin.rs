@@ -63,6 +63,7 @@ async fn a_client_is_added_shown_changed_and_removed() {
     assert!(secret.starts_with("rmc_"));
 
     let whole_grant = json!({"organization": "acme", "project": "*", "workspace": "*",
+        "deployment": "*",
         "run_phases": ["plan", "apply"], "audiences": [AWS], "max_ttl": 60,
         "subject_forms": ["workspace"]});
     let shown = get(&app, "/v1/clients/atlantis").await;

@@ -279,7 +279,7 @@ async fn the_metrics_say_what_an_operator_must_know() {
             2.0,
         ),
         (
-            r#"runmint_tokens_total{algorithm="ES256",result="refused"}"#,
+            r#"runmint_tokens_total{algorithm="none",result="refused"}"#,
             1.0,
         ),
         ("runmint_tokens_faulty_total", 0.0),

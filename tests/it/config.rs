@@ -390,7 +390,7 @@ fn what_is_allowed_but_risky_is_warned_of() {
     let none: Vec<String> = load(&[quiet]).unwrap().warnings();
     assert!(none.is_empty(), "{none:?}");
     for (variable, value, word) in [
-        ("KEYS__ALGORITHM", "EdDSA", "AWS and Azure"),
+        ("KEYS__ALGORITHM", "EdDSA", "AWS, GCP and Kubernetes"),
         ("KEYS__ALGORITHM", "ES256", "Azure"),
         ("ROTATION__JWKS_MAX_AGE", "59s", "rotation.jwks_max_age"),
         ("ADMIN__LISTEN", "0.0.0.0:8081", "admin.listen"),

@@ -301,17 +301,28 @@ fn grants() -> impl Strategy<Value = Grant> {
         pattern.clone(),
         pattern.clone(),
         pattern.clone(),
+        pattern.clone(),
         phases,
         vec(pattern, 1..3),
         select(vec![None, Some(60), Some(600)]),
         forms,
     )
         .prop_map(
-            |(organization, project, workspace, run_phases, audiences, max_ttl, subject_forms)| {
+            |(
+                organization,
+                project,
+                workspace,
+                deployment,
+                run_phases,
+                audiences,
+                max_ttl,
+                subject_forms,
+            )| {
                 Grant {
                     organization,
                     project,
                     workspace,
+                    deployment,
                     run_phases,
                     audiences,
                     max_ttl,
@@ -330,6 +341,9 @@ fn covers(grant: &Grant, subject: &Subject, audience: &str) -> bool {
             None => grant.project.0 == "*",
         }
         && fits(&grant.workspace, subject.target().as_str())
+        && subject
+            .deployment()
+            .is_none_or(|deployment| fits(&grant.deployment, deployment.as_str()))
         && grant.run_phases.contains(&subject.phase())
         && grant.subject_forms.contains(&subject.form())
         && grant

@@ -107,7 +107,7 @@ fn normal(kind: &str) -> String {
 /// The tables as the database has them.
 async fn real(store: &Store) -> Tables {
     let rows: Vec<(String, String, String)> = match store {
-        Store::Sqlite(pool) => sqlx::query_as(
+        Store::Sqlite { write: pool, .. } => sqlx::query_as(
             "SELECT t.name, c.name, c.type FROM sqlite_master t, pragma_table_info(t.name) c \
              WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '\\_sqlx%' ESCAPE '\\'",
         )
@@ -138,7 +138,7 @@ async fn real(store: &Store) -> Tables {
 async fn applied(store: &Store) -> Vec<(i64, String)> {
     let sql = "SELECT version, description FROM _sqlx_migrations WHERE success ORDER BY installed_on, version";
     match store {
-        Store::Sqlite(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
+        Store::Sqlite { write: pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
         Store::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
     }
 }
@@ -249,7 +249,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                VALUES (9999, 'from the future', TRUE, '', 0)";
     match &store {
-        Store::Sqlite(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
+        Store::Sqlite { write: pool, .. } => drop(sqlx::query(sql).execute(pool).await.unwrap()),
         Store::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
     }
     let before = real(&store).await;
