@@ -1,0 +1,172 @@
+//! Clients and runs.
+
+use runmint::domain::event::EventKind;
+use runmint::domain::grant::{Grant, Pattern};
+use runmint::domain::run::{Phase, RunState};
+use runmint::domain::subject::SubjectForm;
+use runmint::store::{RunFilter, StoreError};
+
+use super::{ACTOR, add_client, add_run, at, client, events, hash, opened, run};
+use crate::harness::Database;
+
+#[tokio::test]
+async fn a_client_is_found_by_its_name_and_by_its_secret() {
+    let store = Database::new().await.store().await;
+    let mut add = client("atlantis");
+    add.client.aws_session_tags = true;
+    store.add_client(&add, &ACTOR, at(0)).await.unwrap();
+    add_client(&store, "buildkite").await;
+    let expected = Some(add.client.clone());
+    assert_eq!(store.find_client("atlantis").await.unwrap(), expected);
+    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
+    assert_eq!(by_secret.unwrap(), expected);
+    assert_eq!(store.find_client("Atlantis").await.unwrap(), None);
+    let by_name = store.find_client_by_secret("atlantis").await;
+    assert_eq!(by_name.unwrap(), None);
+    let names: Vec<String> = store
+        .clients()
+        .await
+        .unwrap()
+        .iter()
+        .map(|client| client.name.to_string())
+        .collect();
+    assert_eq!(names, ["atlantis", "buildkite"]);
+    assert_eq!(events(&store, EventKind::ClientAdded).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_client_of_a_name_is_a_conflict() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let mut again = client("atlantis");
+    again.secret_hash = "another".to_owned();
+    let error = store.add_client(&again, &ACTOR, at(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    let found = store.find_client_by_secret("another").await.unwrap();
+    assert_eq!(found, None);
+    assert_eq!(events(&store, EventKind::ClientAdded).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_update_replaces_grants_and_settings() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let mut changed = client("atlantis").client;
+    changed.aws_session_tags = true;
+    changed.grants = vec![Grant {
+        organization: Pattern("acme".to_owned()),
+        project: Pattern::default(),
+        workspace: Pattern("net-*".to_owned()),
+        run_phases: vec![Phase::Plan],
+        audiences: vec![Pattern("aws.*".to_owned())],
+        max_ttl: Some(60),
+        subject_forms: vec![SubjectForm::Workspace],
+    }];
+    assert!(store.update_client(&changed, &ACTOR, at(1)).await.unwrap());
+    let found = store.find_client("atlantis").await.unwrap();
+    assert_eq!(found, Some(changed));
+    let nobody = client("nobody").client;
+    assert!(!store.update_client(&nobody, &ACTOR, at(1)).await.unwrap());
+    assert_eq!(events(&store, EventKind::ClientUpdated).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_goes_with_its_secrets_and_its_runs() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add_client(&store, "buildkite").await;
+    add_run(&store, "1", "atlantis").await;
+    add_run(&store, "2", "buildkite").await;
+    store.close_run("1", &ACTOR, at(1)).await.unwrap();
+    add_run(&store, "3", "atlantis").await;
+
+    assert!(
+        store
+            .remove_client("atlantis", &ACTOR, at(2))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .remove_client("atlantis", &ACTOR, at(3))
+            .await
+            .unwrap()
+    );
+    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
+    assert_eq!(by_secret.unwrap(), None);
+    let closed_at = async |id: &str| store.find_run(id).await.unwrap().unwrap().closed_at;
+    assert_eq!(closed_at("1").await, Some(at(1)), "it was closed before");
+    assert_eq!(closed_at("2").await, None, "it is another client's");
+    assert_eq!(closed_at("3").await, Some(at(2)));
+    assert_eq!(events(&store, EventKind::ClientRemoved).await.len(), 1);
+
+    let late = run("4", "atlantis");
+    let added = store.add_run(&late, &hash("4"), &opened(&late)).await;
+    assert!(!added.unwrap(), "a run of a client that is gone");
+    assert_eq!(store.find_run("4").await.unwrap(), None);
+    assert_eq!(events(&store, EventKind::RunOpened).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_run_reads_back_as_it_was_opened() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let expected = Some(add_run(&store, "1", "atlantis").await);
+    assert_eq!(store.find_run("1").await.unwrap(), expected);
+    let by_token = store.find_run_by_token(&hash("1")).await.unwrap();
+    assert_eq!(by_token, expected);
+    assert_eq!(store.find_run("2").await.unwrap(), None);
+    assert_eq!(store.find_run_by_token("1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_run_is_closed_once() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    for seconds in [5, 6] {
+        let run = store.close_run("1", &ACTOR, at(seconds)).await.unwrap();
+        let run = run.unwrap();
+        assert_eq!(run.closed_at, Some(at(5)));
+        assert_eq!(run.state(at(5)), RunState::Closed);
+    }
+    assert_eq!(store.close_run("2", &ACTOR, at(7)).await.unwrap(), None);
+    let closed = events(&store, EventKind::RunClosed).await;
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    assert_eq!(closed[0].event.run.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn runs_come_newest_first_a_page_at_a_time() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add_client(&store, "buildkite").await;
+    for (id, client) in [
+        ("1", "atlantis"),
+        ("2", "buildkite"),
+        ("3", "atlantis"),
+        ("4", "atlantis"),
+    ] {
+        add_run(&store, id, client).await;
+    }
+    store.close_run("3", &ACTOR, at(1)).await.unwrap();
+    let ids = async |filter: RunFilter, limit| -> Vec<String> {
+        let runs = store.runs(&filter, limit).await.unwrap();
+        runs.into_iter().map(|run| run.id).collect()
+    };
+    let all = RunFilter::default;
+    assert_eq!(ids(all(), 10).await, ["4", "3", "2", "1"]);
+    assert_eq!(ids(all(), 2).await, ["4", "3"]);
+    let before = Some("3".to_owned());
+    assert_eq!(ids(RunFilter { before, ..all() }, 2).await, ["2", "1"]);
+    let client = Some("atlantis".to_owned());
+    assert_eq!(ids(RunFilter { client, ..all() }, 9).await, ["4", "3", "1"]);
+    let run_id = Some("run-of-2".to_owned());
+    assert_eq!(ids(RunFilter { run_id, ..all() }, 9).await, ["2"]);
+    let open_at = |seconds| RunFilter {
+        open_at: Some(at(seconds)),
+        ..all()
+    };
+    assert_eq!(ids(open_at(3_599), 9).await, ["4", "2", "1"]);
+    assert_eq!(ids(open_at(3_600), 9).await, [""; 0]);
+}

@@ -1,0 +1,166 @@
+//! The group commit: checks and records.
+
+use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::domain::key::{Step, Version};
+use runmint::domain::run::RunState;
+use runmint::domain::time::Timestamp;
+use runmint::store::{Authority, Entry, Outcome, Store};
+
+use super::{ACTOR, add_client, add_run, at, change, events, signing_store};
+use crate::harness::{AWS, Database, START};
+
+fn entry(version: i64, authority: Authority, now: Timestamp, expires_at: Timestamp) -> Entry {
+    Entry {
+        event: Event {
+            jti: Some("jti".to_owned()),
+            kid: Some(format!("kid-{version}")),
+            audience: Some(AWS.to_owned()),
+            expires_at: Some(expires_at),
+            ..Event::new(now, EventKind::TokenMinted, ACTOR)
+        },
+        authority,
+        version: Version(version),
+    }
+}
+
+fn of_run(id: &str) -> Authority {
+    Authority::Run(id.to_owned())
+}
+
+fn of_client(name: &str) -> Authority {
+    Authority::Client(name.to_owned())
+}
+
+async fn tokens_until(store: &Store, version: usize) -> i64 {
+    store.keys().await.unwrap()[version - 1].tokens_until.0
+}
+
+#[tokio::test]
+async fn each_entry_of_a_batch_is_judged_by_itself() {
+    let store = signing_store(&Database::new().await).await;
+    add_client(&store, "atlantis").await;
+    for id in ["closed", "open"] {
+        add_run(&store, id, "atlantis").await;
+    }
+    store.close_run("closed", &ACTOR, at(1)).await.unwrap();
+    let (early, late) = (at(2), at(3_600));
+    let batch = [
+        entry(1, of_run("open"), early, at(60)),
+        entry(1, of_run("closed"), early, at(60)),
+        entry(1, of_run("open"), late, at(3_660)),
+        entry(1, of_run("unknown"), early, at(60)),
+        entry(1, of_client("atlantis"), early, at(60)),
+        entry(1, of_client("removed"), early, at(60)),
+        entry(2, of_run("open"), early, at(60)),
+    ];
+    assert_eq!(
+        store.record(&batch).await.unwrap(),
+        [
+            Outcome::Recorded,
+            Outcome::RunEnded(RunState::Closed),
+            Outcome::RunEnded(RunState::Expired),
+            Outcome::RunEnded(RunState::Expired),
+            Outcome::Recorded,
+            Outcome::ClientGone,
+            Outcome::NotSigning,
+        ]
+    );
+    assert_eq!(events(&store, EventKind::TokenMinted).await.len(), 2);
+    let refused = events(&store, EventKind::TokenRefused).await;
+    assert_eq!(refused.len(), 4, "a stale replica tries again, unrecorded");
+    for refusal in refused {
+        let event = refusal.event;
+        assert_eq!((event.jti, event.kid, event.expires_at), (None, None, None));
+        assert!(event.reason.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_no_longer_signs_records_nothing() {
+    let store = signing_store(&Database::new().await).await;
+    add_client(&store, "atlantis").await;
+    let (one, two) = (Version(1), Version(2));
+    let batch = [entry(1, of_client("atlantis"), START, at(60))];
+    change(&store, &[Step::Stage(two)]).await;
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+    change(&store, &[Step::Deactivate(one), Step::Activate(two)]).await;
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::NotSigning]);
+    assert_eq!(events(&store, EventKind::TokenMinted).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_large_batch_is_recorded_whole_and_in_its_order() {
+    let store = signing_store(&Database::new().await).await;
+    add_client(&store, "atlantis").await;
+    for number in 0..40 {
+        add_run(&store, &format!("run-{number}"), "atlantis").await;
+    }
+    store.close_run("run-7", &ACTOR, at(1)).await.unwrap();
+    let batch: Vec<Entry> = (0..700)
+        .map(|number| entry(1, of_run(&format!("run-{}", number % 40)), at(2), at(60)))
+        .collect();
+    let outcomes = store.record(&batch).await.unwrap();
+    for (number, outcome) in outcomes.iter().enumerate() {
+        let expected = match number % 40 {
+            7 => Outcome::RunEnded(RunState::Closed),
+            _ => Outcome::Recorded,
+        };
+        assert_eq!(*outcome, expected, "entry {number}");
+    }
+    assert_eq!(store.record(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_death_of_the_last_token_is_rounded_up_and_never_brought_forward() {
+    let store = signing_store(&Database::new().await).await;
+    add_client(&store, "atlantis").await;
+    let record = async |expires_at: i64| {
+        let expires_at = Timestamp(expires_at);
+        let batch = [entry(1, of_client("atlantis"), START, expires_at)];
+        assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+        let until = tokens_until(&store, 1).await;
+        assert!(until >= expires_at.0, "{until} {expires_at:?}");
+        until
+    };
+    // Steps of ten minutes.
+    let base = START.0.div_euclid(600) * 600;
+    assert_eq!(record(base + 1_201).await, base + 1_800);
+    assert_eq!(record(base + 1_800).await, base + 1_800);
+    assert_eq!(record(base + 60).await, base + 1_800);
+    assert_eq!(record(base + 1_801).await, base + 2_400);
+}
+
+/// `close` waits for records under way, and records wait for `close`: whichever comes first in the
+/// database, nothing is recorded after `close` has been answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_close_was_answered_no_token_is_recorded() {
+    let database = Database::durable().await;
+    let (store, other) = (signing_store(&database).await, database.store().await);
+    add_client(&store, "atlantis").await;
+    for round in 0..30 {
+        let id = format!("run-{round}");
+        add_run(&store, &id, "atlantis").await;
+        let (first, minted_one) = tokio::sync::oneshot::channel::<()>();
+        let minting = {
+            let (other, id) = (other.clone(), id.clone());
+            tokio::spawn(async move {
+                let mut first = Some(first);
+                loop {
+                    let batch = [entry(1, of_run(&id), at(1), at(60))];
+                    match other.record(&batch).await.unwrap()[..] {
+                        [Outcome::Recorded] => drop(first.take()),
+                        [Outcome::RunEnded(RunState::Closed)] => return,
+                        ref outcome => panic!("{outcome:?}"),
+                    }
+                }
+            })
+        };
+        // The sender is dropped after the first record: from here on, one follows the other.
+        let _ = minted_one.await;
+        store.close_run(&id, &Actor::Operator, at(2)).await.unwrap();
+        let minted = events(&store, EventKind::TokenMinted).await.len();
+        minting.await.unwrap();
+        let after = events(&store, EventKind::TokenMinted).await.len();
+        assert_eq!(minted, after, "round {round}");
+    }
+}
