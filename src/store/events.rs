@@ -231,7 +231,7 @@ impl Store {
         match created {
             // Another replica was faster.
             Err(sqlx::Error::Database(error))
-                if matches!(error.code().as_deref(), Some("42P07" | "23505")) =>
+                if matches!(error.code().as_deref(), Some("42P07" | "42710" | "23505")) =>
             {
                 return Ok(());
             }
