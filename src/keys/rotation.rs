@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::keyring::{KeyringError, KeyringHandle};
 use super::plan::{plan, plan_emergency, plan_rotate, plan_trim, rotation_ready_at};
@@ -108,7 +109,11 @@ pub struct Trimmed {
 const LEASE: Duration = Duration::from_secs(30);
 
 /// An operator's word is tried again when another replica changes keys in the same moment.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: u32 = 10;
+
+/// Before each further attempt, operators wait for up to this long, each for another time: those who
+/// took the lease from each other would do so again.
+const APART: Duration = Duration::from_millis(256);
 
 impl Rotation {
     /// One turn of the schedule. `seen` are the `kid`s that a probe saw a moment ago.
@@ -326,6 +331,8 @@ impl Rotation {
             let lease = self.store.take_over_lease(&self.holder, LEASE, now).await?;
             match self.apply(&lease, actor, now, &decide).await {
                 Err(RotationError::Store(StoreError::LostRace)) if attempt < ATTEMPTS => {
+                    let chance = u32::from(Uuid::new_v4().as_bytes()[0]);
+                    tokio::time::sleep(APART * chance / 256).await;
                     attempt += 1;
                 }
                 other => return other,
