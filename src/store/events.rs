@@ -189,7 +189,9 @@ impl Store {
             Self::Sqlite { write, .. } => loop {
                 const PIECE: &str = "DELETE FROM event WHERE id IN \
                      (SELECT id FROM event WHERE at < $1 ORDER BY at LIMIT 1000)";
-                let deleted = sqlx::query(PIECE).bind(oldest.0).execute(write).await?;
+                let mut connection = write.acquire().await?;
+                let deleted = sqlx::query(PIECE).bind(oldest.0);
+                let deleted = deleted.execute(&mut *connection).await?;
                 if deleted.rows_affected() == 0 {
                     break;
                 }

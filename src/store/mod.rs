@@ -249,7 +249,9 @@ impl Store {
             // processes that start at once would both make the tables.
             Self::Sqlite { write, .. } => {
                 let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::migrate!("migrations/sqlite").run(&mut *tx).await?;
+                sqlx::migrate!("migrations/sqlite")
+                    .run_direct(None, &mut *tx, false)
+                    .await?;
                 tx.commit().await?;
             }
             Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,

@@ -56,8 +56,8 @@ impl Issuer {
     /// One round of the schedule: look from outside, take a turn; then the world sees the outcome.
     async fn round(&self) -> Vec<Step> {
         let rotation = &self.app.app.rotation;
-        let now = self.app.now();
-        let seen = rotation.look(&self.app.app.probe, now).await;
+        let look = rotation.look(&self.app.app.probe, &self.app.app.clock);
+        let (seen, now) = look.await.unwrap();
         let steps = rotation.turn(&seen, now).await.unwrap();
         self.publish().await;
         steps
@@ -252,8 +252,8 @@ async fn while_nobody_sees_the_staged_key_the_old_one_goes_on() {
     for day in 1..=9 {
         issuer.app.pass(DAY);
         let app = &issuer.app.app;
-        let seen = app.rotation.look(&app.probe, issuer.app.now()).await;
-        let steps = app.rotation.turn(&seen, issuer.app.now()).await.unwrap();
+        let (seen, now) = app.rotation.look(&app.probe, &app.clock).await.unwrap();
+        let steps = app.rotation.turn(&seen, now).await.unwrap();
         assert_eq!(steps, [], "day {day}");
         assert_eq!(metric().await, (9 - day) * DAY);
         let token = issuer.token(HOUR).await;

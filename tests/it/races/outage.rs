@@ -38,7 +38,7 @@ impl Outage {
                     name: name.to_owned(),
                 }
             }
-            Store::Sqlite(pool) => {
+            Store::Sqlite { write: pool, .. } => {
                 // Each connection of the replica gives up at once instead of after five seconds.
                 let mut connections = Vec::new();
                 while let Some(connection) = pool.try_acquire() {

@@ -1,7 +1,8 @@
 //! Clients and runs.
 
 use runmint::domain::event::EventKind;
-use runmint::domain::grant::{Grant, Pattern};
+use runmint::domain::grant::Grant;
+use runmint::domain::pattern::Pattern;
 use runmint::domain::run::{Phase, RunState};
 use runmint::domain::subject::SubjectForm;
 use runmint::store::{RunFilter, StoreError};
@@ -57,6 +58,7 @@ async fn an_update_replaces_grants_and_settings() {
         organization: Pattern("acme".to_owned()),
         project: Pattern::default(),
         workspace: Pattern("net-*".to_owned()),
+        deployment: Pattern::default(),
         run_phases: vec![Phase::Plan],
         audiences: vec![Pattern("aws.*".to_owned())],
         max_ttl: Some(60),
