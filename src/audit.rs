@@ -26,7 +26,7 @@ pub struct Recorder {
 
 /// The worker behind a [`Recorder`]; it ends when every recorder is gone and the queue is empty.
 #[derive(Debug)]
-pub struct RecorderTask(JoinHandle<()>);
+pub struct RecorderTask(Option<JoinHandle<()>>);
 
 /// Records on their way, and who waits for them.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Recorder {
                 metrics,
                 failing,
             },
-            RecorderTask(task),
+            RecorderTask(Some(task)),
         )
     }
 
@@ -137,16 +137,19 @@ impl Recording {
 
 impl RecorderTask {
     /// Waits until everything in the queue is recorded.
-    pub async fn finish(self) {
-        if self.0.await.is_err() {
-            tracing::error!("the audit worker panicked");
-        }
+    pub async fn finish(mut self) {
+        self.ended().await;
     }
 
     /// Resolves when the worker has ended, which it does not while a recorder is in use unless it
     /// panicked.
     pub async fn ended(&mut self) {
-        let _ = (&mut self.0).await;
+        if let Some(task) = &mut self.0 {
+            if task.await.is_err() {
+                tracing::error!("the audit worker panicked");
+            }
+            self.0 = None;
+        }
     }
 }
 

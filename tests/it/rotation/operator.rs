@@ -95,8 +95,9 @@ async fn an_emergency_replaces_the_key_at_once_and_reports_what_is_exposed() {
         let party = party.unwrap_or_else(|| panic!("{name} is missing: {report}"));
         assert!(!party["action"].as_str().unwrap().is_empty());
     }
-    let gcp = parties.iter().find(|party| party["name"] == "GCP").unwrap();
-    assert_eq!(gcp["trusts_until"], now + 330);
+    // Those that keep to what Cache-Control says have looked again by then.
+    let others = parties.last().unwrap();
+    assert_eq!(others["trusts_until"], now + 330);
 }
 
 #[tokio::test]
