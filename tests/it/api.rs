@@ -291,7 +291,7 @@ async fn the_metrics_say_what_an_operator_must_know() {
             ),
             1.0,
         ),
-        ("runmint_audit_batch_size_count", 3.0),
+        ("runmint_audit_batch_size_count", 2.0),
         (r#"runmint_store_errors_total{operation="record"}"#, 0.0),
         ("runmint_can_sign", 1.0),
         ("runmint_rotation_failures_total", 0.0),

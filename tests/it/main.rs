@@ -46,4 +46,6 @@ mod soak;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod surroundings;
+#[cfg(test)]
 mod tokens;

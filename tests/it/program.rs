@@ -364,6 +364,15 @@ impl Server {
             .await
     }
 
+    /// As [`Self::cli`], where the environment names a proxy.
+    pub(crate) async fn cli_through(&self, proxy: &str, arguments: &[&str]) -> Ran {
+        let mut setup = self.setup.clone().with("ADMIN_URL", &self.admin);
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy"] {
+            setup.environment.insert(name.to_owned(), proxy.to_owned());
+        }
+        setup.run(arguments).await
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.stderr()

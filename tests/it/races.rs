@@ -372,3 +372,65 @@ async fn a_key_made_for_another_version_is_not_staged() {
     assert!(matches!(staged, Err(StoreError::LostRace)), "{staged:?}");
     assert_eq!(states(&app).await, [(1, "active")]);
 }
+
+/// Two operators hear of the leak at once, each at another replica.
+#[tokio::test]
+async fn two_emergencies_at_the_same_instant_withdraw_one_key_and_not_the_fresh_one() {
+    for _ in 0..10 {
+        let database = Database::durable().await;
+        let [one, other] = replicas::<2>(&database).await;
+        let emergency = |app: &TestApp| {
+            let (rotation, now) = (app.app.rotation.clone(), app.now());
+            tokio::spawn(async move { rotation.emergency(None, &Actor::Operator, now).await })
+        };
+        let (first, second) = tokio::join!(emergency(&one), emergency(&other));
+        let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
+
+        let after = states(&one).await;
+        let revoked = after
+            .iter()
+            .filter(|(_, state)| *state == "revoked")
+            .count();
+        // One after the other they are two leaks; at the same instant they are one.
+        assert!(revoked == 1 || revoked == 2, "{after:?}");
+        for exposure in [&first, &second] {
+            assert!(!exposure.revoked.is_empty(), "{after:?}");
+        }
+        assert_sound(&one, "after two emergencies").await;
+    }
+}
+
+/// Recorders that are never idle must not keep a revocation waiting.
+#[tokio::test]
+async fn an_emergency_gets_through_while_all_replicas_mint() {
+    let database = Database::durable().await;
+    let replicas = replicas::<3>(&database).await;
+    let secret = replicas[0].client("atlantis").await;
+    let run = replicas[0].run(&secret, "plan").await;
+    let leaked = replicas[0].kids().await;
+    let minting = async {
+        loop {
+            let asked = replicas.iter().map(|replica| replica.ask(&run, AWS));
+            for answer in asked.collect::<Vec<_>>() {
+                let status = answer.await.status;
+                assert!(status == StatusCode::OK || status == StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }
+    };
+    let now = replicas[1].now();
+    let exposure = tokio::select! {
+        () = minting => unreachable!("it does not end"),
+        exposure = replicas[1].app.rotation.emergency(None, &Actor::Operator, now) => exposure,
+    };
+    assert_eq!(exposure.unwrap().revoked[0].kid, leaked[0]);
+    let report = replicas[1]
+        .admin(Method::GET, "/v1/keys/1/exposure")
+        .send()
+        .await;
+    assert_eq!(report.json["revoked"][0]["state"], "revoked", "{report:?}");
+    let unknown = replicas[1]
+        .admin(Method::GET, "/v1/keys/9/exposure")
+        .send()
+        .await;
+    unknown.assert_problem(404, "not-found", "version");
+}
