@@ -16,6 +16,7 @@
 
 pub mod claims;
 pub mod client;
+pub mod denial;
 pub mod event;
 pub mod grant;
 pub mod issuer;

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::audit::RecordError;
 use crate::auth::AuthError;
 use crate::domain::InvalidField;
-use crate::domain::grant::Denial;
+use crate::domain::denial::Denial;
 use crate::domain::run::RunState;
 use crate::keys::rotation::RotationError;
 use crate::mint::MintError;

@@ -11,7 +11,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::keyring::{KeyringError, KeyringHandle};
-use super::plan::{plan, plan_emergency, plan_rotate, plan_trim, rotation_ready_at};
+use super::orders::{plan_emergency, plan_rotate, plan_trim};
+pub use super::outcome::{Exposure, RevokedKey, Rotated, Trimmed};
+use super::plan::{plan, rotation_ready_at};
 use super::seal::{Label, SealError};
 use super::signer::{GeneratedKey, SignerError};
 use crate::clock::Clock;
@@ -19,7 +21,7 @@ use crate::domain::event::Actor;
 use crate::domain::key::{KeyState, KeyVersion, Policy, Step, Version, active, staged};
 use crate::domain::time::Timestamp;
 use crate::metrics::Metrics;
-use crate::store::{Lease, LiveToken, NewKey, Store, StoreError};
+use crate::store::{Lease, NewKey, Store, StoreError};
 
 /// Changes keys, by schedule and by an operator's word.
 #[derive(Clone, Debug)]
@@ -56,53 +58,6 @@ pub enum RotationError {
     /// There is no such version, or it is not published any more.
     #[error("key version {0} is not published; `keys list` shows those that are")]
     NotPublished(Version),
-}
-
-/// What became of an operator's `rotate`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Rotated {
-    /// This version signs now.
-    Done(Version),
-    /// This version takes over by itself: at the given time, or some time after a probe has seen it.
-    Scheduled {
-        /// The version that is staged.
-        version: Version,
-        /// When it takes over; unknown until a probe has seen it outside.
-        ready_at: Option<Timestamp>,
-    },
-}
-
-/// What an emergency did, and what the leaked versions can still be used for.
-#[derive(Clone, Debug)]
-pub struct Exposure {
-    /// The version that signs now.
-    pub active: Option<Version>,
-    /// What was withdrawn.
-    pub revoked: Vec<RevokedKey>,
-}
-
-/// A withdrawn version and its tokens that are still alive.
-#[derive(Clone, Debug)]
-pub struct RevokedKey {
-    /// The version.
-    pub version: Version,
-    /// Its thumbprint.
-    pub kid: String,
-    /// Where it stands now.
-    pub state: &'static str,
-    /// Tokens that runmint signed with it and that have not expired.
-    pub live_tokens: Vec<LiveToken>,
-}
-
-/// What `trim` did.
-#[derive(Clone, Debug, Default)]
-pub struct Trimmed {
-    /// Versions that left the JWKS.
-    pub retired: Vec<Version>,
-    /// Versions that leave by themselves, and when.
-    pub waiting: Vec<(Version, Timestamp)>,
-    /// Living tokens that fail from now on, because `--force` was given.
-    pub broken: Vec<RevokedKey>,
 }
 
 /// A turn takes a second at most; a replica that stalls for longer finds its lease gone.

@@ -69,7 +69,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("tower_http::", &["http"]),
     ("axum_server::", &["server"]),
     ("hyper_util::", &["server"]),
-    ("reqwest::", &["app.rs", "cli", "keys/publish.rs"]),
+    ("reqwest::", &["app/mod.rs", "cli", "keys/publish.rs"]),
     // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes.
     ("rsa::", &["keys"]),
     ("aws_lc_rs::signature", &["keys"]),

@@ -1,17 +1,17 @@
 //! The application: everything that the routes and the background jobs share, built once.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+mod secrets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::secrets::{admin_token, make_data_dir, sealer, sealing_key_source};
 use crate::audit::{Recorder, RecorderTask};
 use crate::auth::AdminToken;
-use crate::auth::secret::{Kind, Secret, SecretError};
+use crate::auth::secret::SecretError;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::InvalidField;
@@ -20,7 +20,7 @@ use crate::domain::key::Policy;
 use crate::keys::keyring::{KeyringError, KeyringHandle};
 use crate::keys::publish::Probe;
 use crate::keys::rotation::{Rotation, RotationError};
-use crate::keys::seal::{SealError, Sealer, SealingKey};
+use crate::keys::seal::SealError;
 use crate::metrics::Metrics;
 use crate::mint::Mint;
 use crate::store::{Store, StoreError};
@@ -97,8 +97,6 @@ pub enum AppError {
 
 /// Where the admin token is, in `data_dir`.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
-
-const SEALING_KEY_FILE: &str = "sealing-key";
 
 /// How often a new replica looks whether another one has made the first key.
 const FIRST_KEY_POLL: Duration = Duration::from_millis(100);
@@ -207,180 +205,11 @@ async fn first_key(rotation: &Rotation, clock: &Clock) -> Result<(), AppError> {
     Err(AppError::Keyring(KeyringError::NoActiveKey))
 }
 
-fn sealer(settings: &Settings) -> Result<Sealer, AppError> {
-    let parse = |from: &str, text: &str| {
-        SealingKey::parse(text).map_err(|source| AppError::SealingKey {
-            from: from.to_owned(),
-            source,
-        })
-    };
-    let keys = &settings.keys;
-    let current = if !keys.sealing_key.0.is_empty() {
-        parse("keys.sealing_key", &keys.sealing_key.0)?
-    } else if keys.sealing_key_file != Path::new("") {
-        parse(
-            "keys.sealing_key_file",
-            &read("keys.sealing_key_file", &keys.sealing_key_file)?,
-        )?
-    } else if settings.store.url.0.starts_with("sqlite:") {
-        let path = settings.data_dir.join(SEALING_KEY_FILE);
-        let (text, made) = read_or_make(&path, || {
-            SealingKey::generate()
-                .map(|text| text.to_string())
-                .map_err(|source| AppError::SealingKey {
-                    from: SEALING_KEY_FILE.to_owned(),
-                    source,
-                })
-        })?;
-        if made {
-            tracing::warn!(
-                file = %path.display(),
-                "a key-encryption key was made: keep a copy of this file; \
-                 without it the signing keys in the database cannot be read"
-            );
-        }
-        parse(SEALING_KEY_FILE, &text)?
-    } else {
-        return Err(InvalidField::new(
-            "keys.sealing_key_file",
-            "is needed with Postgres, because all replicas share it: \
-             `openssl rand -base64 32 > sealing-key`, or RUNMINT_KEYS__SEALING_KEY",
-        )
-        .into());
-    };
-    let previous = if keys.previous_sealing_key_file == Path::new("") {
-        Vec::new()
-    } else {
-        let text = read(
-            "keys.previous_sealing_key_file",
-            &keys.previous_sealing_key_file,
-        )?;
-        vec![parse("keys.previous_sealing_key_file", &text)?]
-    };
-    Ok(Sealer::new(current, previous))
-}
-
-fn sealing_key_source(settings: &Settings) -> String {
-    let keys = &settings.keys;
-    if !keys.sealing_key.0.is_empty() {
-        "keys.sealing_key".to_owned()
-    } else if keys.sealing_key_file != Path::new("") {
-        format!(
-            "keys.sealing_key_file` = `{}",
-            keys.sealing_key_file.display()
-        )
-    } else {
-        settings
-            .data_dir
-            .join(SEALING_KEY_FILE)
-            .display()
-            .to_string()
-    }
-}
-
-fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
-    if !settings.admin.token.0.is_empty() {
-        return admin_token_of("admin.token", &settings.admin.token.0);
-    }
-    let path = settings.data_dir.join(ADMIN_TOKEN_FILE);
-    let (text, made) = read_or_make(&path, || {
-        Ok(Secret::generate(Kind::Admin)?.expose().to_owned())
-    })?;
-    if made {
-        tracing::info!(file = %path.display(), "an admin token was made");
-    }
-    admin_token_of(&path.display().to_string(), &text)
-}
-
-/// Takes a token that can be shown again: what is mistyped here would be refused for ever.
-fn admin_token_of(from: &str, text: &str) -> Result<AdminToken, AppError> {
-    let token = text.trim();
-    if token.len() < 16 {
-        let rule = "must have at least 16 characters, all of them random";
-        return Err(InvalidField::new(from, rule).into());
-    }
-    if token.starts_with(Kind::Admin.prefix()) {
-        Secret::parse(Kind::Admin, token)
-            .map_err(|error| InvalidField::new(from, format!("cannot be used: {error}")))?;
-    }
-    Ok(AdminToken::new(token))
-}
-
-fn make_data_dir(path: &Path) -> Result<(), AppError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| AppError::File {
-            setting: "data_dir",
-            path: path.display().to_string(),
-            source,
-        })
-}
-
-fn read(setting: &'static str, path: &Path) -> Result<String, AppError> {
-    std::fs::read_to_string(path).map_err(|source| AppError::File {
-        setting,
-        path: path.display().to_string(),
-        source,
-    })
-}
-
-/// What the file says, and whether it was made just now (mode 0600, never half written). Of several
-/// processes that make it at once one is the first, and all take what that one wrote.
-fn read_or_make(
-    path: &Path,
-    make: impl FnOnce() -> Result<String, AppError>,
-) -> Result<(String, bool), AppError> {
-    let failed = |source| AppError::File {
-        setting: "data_dir",
-        path: path.display().to_string(),
-        source,
-    };
-    match std::fs::read_to_string(path) {
-        Ok(text) => return Ok((text, false)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let text = make()?;
-    let beside = path.with_extension(Uuid::new_v4().to_string());
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // A link, unlike a rename, leaves alone what is there already.
-    match std::fs::hard_link(&beside, path) {
-        Ok(()) => {
-            std::fs::remove_file(&beside).map_err(failed)?;
-            // A power cut that kept the database but lost this name would lose the keys in it.
-            std::fs::File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(failed)?;
-            Ok((text, true))
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            std::fs::remove_file(&beside).map_err(failed)?;
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            Ok((text, false))
-        }
-        // Not every file system has links.
-        Err(_) => {
-            std::fs::rename(&beside, path).map_err(failed)?;
-            Ok((text, true))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::CallingClient;
+    use crate::auth::secret::{Kind, Secret};
     use crate::domain::claims::Audience;
     use crate::domain::client::Client;
     use crate::domain::event::{Actor, EventKind};
@@ -390,6 +219,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::domain::workload::{SentIds, Workload};
     use crate::keys::keyring::Keyring;
+    use crate::keys::seal::{Sealer, SealingKey};
     use crate::keys::signer::{GeneratedKey, Signer};
     use crate::mint::{MintError, Order};
     use crate::store::{AddClient, EventFilter};
