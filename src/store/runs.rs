@@ -23,6 +23,9 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
+const BY_ID: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
+     audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run WHERE id = $1";
+
 const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
 
@@ -72,10 +75,7 @@ impl Store {
 
     /// The run with this id.
     pub async fn find_run(&self, id: &str) -> Result<Option<Run>, StoreError> {
-        const SQL: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
-             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
-             FROM run WHERE id = $1";
-        let row: Option<RunRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+        let row: Option<RunRow> = on_pool!(self, |pool| sqlx::query_as(BY_ID)
             .bind(id)
             .fetch_optional(pool)
             .await)?;
@@ -127,13 +127,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Run>, StoreError> {
         const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL";
-        const FIND: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
-             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
-             FROM run WHERE id = $1";
         in_tx!(self, |tx| {
             let closed = sqlx::query(CLOSE).bind(now.0).bind(id);
             let changed = closed.execute(&mut *tx).await?.rows_affected();
-            let row: Option<RunRow> = sqlx::query_as(FIND)
+            let row: Option<RunRow> = sqlx::query_as(BY_ID)
                 .bind(id)
                 .fetch_optional(&mut *tx)
                 .await?;
