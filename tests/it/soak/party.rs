@@ -1,9 +1,29 @@
-//! Relying parties: they keep what they have fetched for as long as they like.
+//! Relying parties, and what they can see: they keep what they have fetched for as long as they
+//! like.
 
 use jsonwebtoken::jwk::JwkSet;
 use runmint::domain::time::Timestamp;
 
 use crate::harness::{AWS, verify};
+
+/// The key set as the world sees it, behind a CDN that may fall behind.
+#[derive(Clone, Debug)]
+pub(super) struct Outside {
+    pub(super) jwks: JwkSet,
+    /// When it was what runmint published.
+    pub(super) as_of: Timestamp,
+    /// Until then it is not brought up to date.
+    pub(super) stuck_until: Timestamp,
+}
+
+impl Outside {
+    pub(super) fn publish(&mut self, bytes: &[u8], now: Timestamp) {
+        if now >= self.stuck_until {
+            self.jwks = serde_json::from_slice(bytes).unwrap();
+            self.as_of = now;
+        }
+    }
+}
 
 /// Somebody who trusts the issuer. It keeps the key set for `keeps` seconds, whatever Cache-Control
 /// says, and does not look again for an unknown `kid` before that.
@@ -16,7 +36,7 @@ pub(super) struct Party {
 #[derive(Debug)]
 struct Fetched {
     at: Timestamp,
-    jwks: JwkSet,
+    seen: Outside,
 }
 
 impl Party {
@@ -25,24 +45,24 @@ impl Party {
     }
 
     /// Checks a token with the keys it has; it fetches them if it has none, or has kept them for as
-    /// long as it does. A failure comes with the time of that fetch.
+    /// long as it does. A failure comes with the time at which those keys were published.
     pub(super) fn check(
         &mut self,
         token: &str,
+        outside: &Outside,
         now: Timestamp,
-        fetch: impl FnOnce() -> Vec<u8>,
     ) -> Result<(), (String, Timestamp)> {
         let cached = self
             .cache
             .take()
             .filter(|cache| now.seconds_since(cache.at) < self.keeps);
-        let cache = self.cache.insert(cached.unwrap_or_else(|| Fetched {
+        let Fetched { seen, .. } = self.cache.insert(cached.unwrap_or_else(|| Fetched {
             at: now,
-            jwks: serde_json::from_slice(&fetch()).unwrap(),
+            seen: outside.clone(),
         }));
-        match verify(token, &cache.jwks, AWS, now) {
+        match verify(token, &seen.jwks, AWS, now) {
             Ok(_) => Ok(()),
-            Err(error) => Err((error, cache.at)),
+            Err(error) => Err((error, seen.as_of)),
         }
     }
 }

@@ -16,11 +16,10 @@ use runmint::domain::name::Name;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
 use runmint::keys::plan::{next_turn, plan};
-use runmint::keys::publish::kids;
 use runmint::mint::Order;
 use runmint::store::{AddClient, Store};
 
-use super::party::Party;
+use super::party::{Outside, Party};
 use super::random::Random;
 use crate::harness::{AWS, Database, START, settings};
 
@@ -50,6 +49,7 @@ pub(super) struct World {
     settings: Settings,
     pub(super) now: Timestamp,
     replicas: Vec<Replica>,
+    outside: Outside,
     parties: Vec<Party>,
     caller: CallingClient,
     workload: Workload,
@@ -70,6 +70,7 @@ pub(super) struct Tally {
     pub(super) manual: u32,
     pub(super) emergencies: u32,
     pub(super) restarts: u32,
+    pub(super) stuck: u32,
     pub(super) tokens: u32,
     pub(super) checks: u32,
     /// Checks that failed because of an emergency.
@@ -102,8 +103,15 @@ impl World {
         let store = replicas[0].store.clone();
         let subject = "organization:acme:project:p:workspace:net-1:run_phase:apply";
         let audience = Audience::parse("audience", AWS).unwrap();
+        let jwks = &replicas[0].app.keyring.current().jwks.bytes;
+        let outside = Outside {
+            jwks: serde_json::from_slice(jwks).unwrap(),
+            as_of: START,
+            stuck_until: START,
+        };
         Self {
             random: Random::new(seed),
+            outside,
             settings,
             now: START,
             replicas,
@@ -129,6 +137,7 @@ impl World {
         self.tally.steps += 1;
         self.pass();
         self.poll().await;
+        self.publish();
 
         let steps = match self.random.between(1, 1_000) {
             1..=30 => self.rotate().await,
@@ -195,13 +204,25 @@ impl World {
         self.random.index(self.replicas.len())
     }
 
-    /// What a probe sees: the answer of any replica, or now and then nothing.
+    /// The world sees what any replica answers, but for the hours in which publishing fails.
+    fn publish(&mut self) {
+        let app = &self.replicas[self.random.index(3)].app;
+        let bytes = app.keyring.current().jwks.bytes.clone();
+        self.outside.publish(&bytes, self.now);
+        if self.random.once_in(100) && self.now >= self.outside.stuck_until {
+            self.tally.stuck += 1;
+            let until = self.now.0 + self.random.between(HOUR, 12 * HOUR);
+            self.outside.stuck_until = Timestamp(until);
+        }
+    }
+
+    /// What a probe sees; now and then it fails.
     fn probe(&mut self) -> Vec<String> {
         if self.random.once_in(20) {
             return Vec::new();
         }
-        let app = &self.replicas[self.random.index(3)].app;
-        kids(&app.keyring.current().jwks.bytes).unwrap()
+        let keys = self.outside.jwks.keys.iter();
+        keys.filter_map(|key| key.common.key_id.clone()).collect()
     }
 
     /// The schedule's turn, sometimes on two replicas at once.
@@ -318,26 +339,24 @@ impl World {
     }
 
     fn check_one(&mut self, token: usize, party: usize) {
-        let from = self.random.index(3);
         let token = &self.tokens[token];
-        let app = &self.replicas[from].app;
-        let fetch = || app.keyring.current().jwks.bytes.to_vec();
+        let party = &mut self.parties[party];
+        let keeps = party.keeps;
         self.tally.checks += 1;
-        let Err((error, fetched)) = self.parties[party].check(&token.token, self.now, fetch) else {
+        let Err((error, as_of)) = party.check(&token.token, &self.outside, self.now) else {
             return;
         };
         let revoked = self.revoked.get(&token.kid);
         let unannounced = self.unannounced.get(&token.kid);
-        if revoked.is_some_and(|at| fetched >= *at) || unannounced.is_some_and(|at| fetched <= *at)
-        {
+        if revoked.is_some_and(|at| as_of >= *at) || unannounced.is_some_and(|at| as_of <= *at) {
             self.tally.excused += 1;
             return;
         }
         panic!(
-            "the relying party that keeps keys for {} s and fetched them {} s ago refuses a token \
+            "the relying party that keeps keys for {} s, and has those of {} s ago, refuses a token \
              that expires in {} s: {error}; {}",
-            self.parties[party].keeps,
-            self.now.seconds_since(fetched),
+            keeps,
+            self.now.seconds_since(as_of),
             token.expires_at.seconds_since(self.now),
             self.state()
         );
@@ -359,7 +378,7 @@ impl World {
             self.state()
         );
         assert!(
-            self.now.seconds_since(due_at) < 24 * HOUR,
+            self.now.seconds_since(due_at) < 72 * HOUR,
             "the rotation has stopped: it was due at {due_at}; {}",
             self.state()
         );
