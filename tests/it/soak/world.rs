@@ -209,9 +209,9 @@ impl World {
         let app = &self.replicas[self.random.index(3)].app;
         let bytes = app.keyring.current().jwks.bytes.clone();
         self.outside.publish(&bytes, self.now);
-        if self.random.once_in(100) && self.now >= self.outside.stuck_until {
+        if self.random.once_in(150) && self.now >= self.outside.stuck_until {
             self.tally.stuck += 1;
-            let until = self.now.0 + self.random.between(HOUR, 12 * HOUR);
+            let until = self.now.0 + self.random.between(HOUR, 30 * HOUR);
             self.outside.stuck_until = Timestamp(until);
         }
     }
