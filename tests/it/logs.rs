@@ -110,7 +110,9 @@ async fn well(server: &Server, client: &str, run: &OpenRun, secrets: &mut Vec<St
 
 /// Whatever a caller can do wrong; some of it looks like a secret, and may be one.
 async fn badly(server: &Server, client: &str, run: &OpenRun) -> Vec<String> {
-    let mistyped = format!("{}0", &client[..client.len() - 1]);
+    // Another last digit than it has.
+    let last = if client.ends_with('0') { '1' } else { '0' };
+    let mistyped = format!("{}{last}", &client[..client.len() - 1]);
     let unknown = "a-token-pasted-into-the-wrong-place";
     for secret in [mistyped.as_str(), unknown, run.token.as_str(), ADMIN_TOKEN] {
         let request = server.post("/v1/tokens").bearer_auth(secret);
