@@ -76,7 +76,7 @@ async fn every_wrong_field_is_refused_by_its_name() {
         ("workspace_id", Some(json!("ws-*")), "workspace_id"),
         ("run_id", Some(json!("r".repeat(55))), "run_id"),
         ("run_id", Some(json!(17)), "run_id"),
-        ("workspce", Some(json!("net")), "workspce"),
+        ("workspaces", Some(json!("net")), "workspaces"),
     ];
     for (field, value, named) in cases {
         let body = with(field, value);
