@@ -7,7 +7,7 @@ use super::InvalidField;
 use super::claims::Audience;
 use super::denial::{Denial, Mismatch};
 use super::pattern::Pattern;
-use super::run::Phase;
+use super::phase::Phase;
 use super::subject::{Subject, SubjectForm};
 
 /// One permission: every part has to match.

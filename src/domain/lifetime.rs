@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::InvalidField;
-use super::run::Phase;
+use super::phase::Phase;
 use super::subject::{Subject, SubjectForm};
 use super::time::{Timestamp, whole_seconds};
 

@@ -6,7 +6,7 @@
 //! - **Subject**: who a run is, as a relying party reads it ([`subject`]), built from **names**
 //!   ([`name`]).
 //! - **Workload**: a subject and the ids behind its names ([`workload`]).
-//! - **Run**: one phase of one CI run, open until its deadline or until it is closed ([`run`]).
+//! - **Run**: one **phase** ([`phase`]) of one CI run, open until its deadline or until it is closed ([`run`]).
 //! - **Claims**: what goes into a token, and in which order ([`claims`]); for how long is its
 //!   **lifetime** ([`lifetime`]).
 //! - **Client**: an orchestrator; its **grants** say what it may ask for, in **patterns** ([`client`],
@@ -24,6 +24,7 @@ pub mod key;
 pub mod lifetime;
 pub mod name;
 pub mod pattern;
+pub mod phase;
 pub mod run;
 pub mod subject;
 pub mod time;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::InvalidField;
 use super::name::{Name, ProjectName};
-use super::run::Phase;
+use super::phase::Phase;
 
 /// Who a run is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

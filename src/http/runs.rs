@@ -18,7 +18,8 @@ use crate::auth::secret::{Kind, Secret, SecretError};
 use crate::domain::InvalidField;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
-use crate::domain::run::{Phase, Run, RunState};
+use crate::domain::phase::Phase;
+use crate::domain::run::{Run, RunState};
 use crate::domain::time::{Timestamp, whole_seconds};
 
 workload_body! {

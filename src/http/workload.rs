@@ -3,7 +3,7 @@
 use crate::domain::InvalidField;
 use crate::domain::claims::Audience;
 use crate::domain::name::{Name, ProjectName};
-use crate::domain::run::Phase;
+use crate::domain::phase::Phase;
 use crate::domain::subject::{Subject, SubjectForm};
 use crate::domain::workload::{SentIds, Workload};
 

@@ -58,7 +58,7 @@ const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
 /// is tried again an hour later.
 const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = '2s'";
 
-/// Rows of one `INSERT`; a power of two, see [`super::record::chunks`].
+/// Rows of one `INSERT`; a power of two, see [`super::chunks`].
 pub(super) const INSERT_EVENTS: &str = "INSERT INTO event \
      (at, kind, actor, request_id, run, run_id, subject, audience, jti, kid, expires_at, reason) ";
 
@@ -66,7 +66,7 @@ pub(super) const INSERT_EVENTS: &str = "INSERT INTO event \
 macro_rules! insert_events {
     ($tx:ident, $events:expr) => {{
         let events: &[Event] = $events;
-        for chunk in crate::store::record::chunks(events) {
+        for chunk in crate::store::chunks(events) {
             let mut insert = sqlx::QueryBuilder::new(crate::store::events::INSERT_EVENTS);
             insert.push_values(chunk, |mut row, event| {
                 let EventRow {

@@ -284,3 +284,33 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         .open(path)
         .map(drop)
 }
+
+/// Splits a slice into pieces whose lengths are powers of two, so that a statement over them has
+/// one of a few texts and stays prepared.
+fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    const LARGEST: usize = 256;
+    std::iter::from_fn(move || {
+        if items.is_empty() {
+            return None;
+        }
+        let length = 1 << items.len().min(LARGEST).ilog2();
+        let (chunk, rest) = items.split_at(length);
+        items = rest;
+        Some(chunk)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_powers_of_two_and_lose_nothing() {
+        for length in 0..1_000_usize {
+            let items: Vec<usize> = (0..length).collect();
+            let pieces: Vec<&[usize]> = chunks(&items).collect();
+            assert_eq!(pieces.concat(), items);
+            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
+        }
+    }
+}

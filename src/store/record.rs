@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, in_tx};
+use super::{Store, StoreError, chunks, in_tx};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
 use crate::domain::run::RunState;
@@ -161,21 +161,6 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
     })
 }
 
-/// Splits a slice into pieces whose lengths are powers of two, so that a statement over them has
-/// one of a few texts and stays prepared.
-pub(super) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
-    const LARGEST: usize = 256;
-    std::iter::from_fn(move || {
-        if items.is_empty() {
-            return None;
-        }
-        let length = 1 << items.len().min(LARGEST).ilog2();
-        let (chunk, rest) = items.split_at(length);
-        items = rest;
-        Some(chunk)
-    })
-}
-
 /// Sorted, so that two replicas take row locks in the same order.
 fn distinct<'a>(batch: &'a [Entry], id: impl Fn(&'a Entry) -> Option<&'a str>) -> Vec<&'a str> {
     batch
@@ -211,20 +196,5 @@ impl RunTimes {
             Timestamp(self.expires_at),
             now,
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_are_powers_of_two_and_lose_nothing() {
-        for length in 0..1_000_usize {
-            let items: Vec<usize> = (0..length).collect();
-            let pieces: Vec<&[usize]> = chunks(&items).collect();
-            assert_eq!(pieces.concat(), items);
-            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
-        }
     }
 }

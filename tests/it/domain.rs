@@ -7,7 +7,7 @@ use runmint::domain::claims::Audience;
 use runmint::domain::grant::{Grant, decide};
 use runmint::domain::name::{Name, ProjectName};
 use runmint::domain::pattern::Pattern;
-use runmint::domain::run::Phase;
+use runmint::domain::phase::Phase;
 use runmint::domain::subject::{Subject, SubjectForm};
 use runmint::domain::workload::{SentIds, Workload};
 

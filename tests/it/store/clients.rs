@@ -3,7 +3,8 @@
 use runmint::domain::event::EventKind;
 use runmint::domain::grant::Grant;
 use runmint::domain::pattern::Pattern;
-use runmint::domain::run::{Phase, RunState};
+use runmint::domain::phase::Phase;
+use runmint::domain::run::RunState;
 use runmint::domain::subject::SubjectForm;
 use runmint::store::{RunFilter, StoreError};
 
