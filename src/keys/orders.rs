@@ -23,16 +23,21 @@ pub fn plan_rotate(
         }
         return steps;
     };
-    if seen.contains(&staged.kid) && may_sign(staged, policy, now) {
+    let visible = seen.contains(&staged.kid);
+    if visible && may_sign(staged, policy, now) {
         return vec![
             Step::Deactivate(active.version),
             Step::Activate(staged.version),
         ];
     }
-    if staged.expedited {
-        return Vec::new();
+    let mut steps = Vec::new();
+    if visible && staged.state == (KeyState::Staged { seen_at: None }) {
+        steps.push(Step::MarkSeen(staged.version));
     }
-    vec![Step::Expedite(staged.version)]
+    if !staged.expedited {
+        steps.push(Step::Expedite(staged.version));
+    }
+    steps
 }
 
 /// A leak: a fresh version signs at once; the leaked one and whatever was staged beside it leave.
@@ -93,6 +98,12 @@ mod tests {
         assert_eq!(
             rotate(&alone, &[], 10),
             [Step::Stage(Version(2)), Step::Expedite(Version(2))]
+        );
+        let unseen = [key(1, active_since(0)), key(2, staged_at(None))];
+        assert_eq!(rotate(&unseen, &[], 20), [Step::Expedite(Version(2))]);
+        assert_eq!(
+            rotate(&unseen, &["kid-2"], 20),
+            [Step::MarkSeen(Version(2)), Step::Expedite(Version(2))]
         );
         let mut keys = [key(1, active_since(0)), key(2, staged_at(Some(10)))];
         assert_eq!(rotate(&keys, &["kid-2"], 20), [Step::Expedite(Version(2))]);
