@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::domain::event::Event;
@@ -20,6 +20,8 @@ pub struct Recorder {
     queue: mpsc::Sender<Pending>,
     store: Store,
     metrics: Metrics,
+    /// Whose turn it is to note an event.
+    notes: Arc<Semaphore>,
     /// The last batch was not written.
     failing: Arc<AtomicBool>,
 }
@@ -75,6 +77,7 @@ impl Recorder {
                 queue,
                 store,
                 metrics,
+                notes: Arc::new(Semaphore::new(1)),
                 failing,
             },
             RecorderTask(Some(task)),
@@ -104,8 +107,8 @@ impl Recorder {
     pub async fn check(&self) -> Result<(), RecordError> {
         if self.failing.load(Ordering::Relaxed) {
             match self.store.takes_writes().await {
-                Ok(true) => self.failing.store(false, Ordering::Relaxed),
-                Ok(false) | Err(_) => return Err(RecordError::Unavailable),
+                Ok(()) => self.failing.store(false, Ordering::Relaxed),
+                Err(_) => return Err(RecordError::Unavailable),
             }
         }
         Ok(())
@@ -114,6 +117,8 @@ impl Recorder {
     /// Records an event that no token waits for, such as a refusal. A failure is logged: the caller
     /// is refused all the same.
     pub async fn note(&self, event: Event) {
+        // One at a time: whoever is refused again and again must not keep others from minting.
+        let _turn = self.notes.acquire().await;
         if let Err(error) = self.store.add_event(&event).await {
             self.metrics.store_failed("note");
             tracing::error!(

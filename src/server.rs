@@ -125,8 +125,14 @@ pub async fn serve(
         }
     }
     // All routers are gone, and with them the last recorders: what is queued is written, then it ends.
-    recorder.finish().await;
-    store.close().await;
+    // An operator's change of keys may hold one too; it has as long as requests had.
+    let rest = async {
+        recorder.finish().await;
+        store.close().await;
+    };
+    if tokio::time::timeout(grace, rest).await.is_err() {
+        tracing::error!("the database does not answer; what it has not taken is not recorded");
+    }
     outcome
 }
 

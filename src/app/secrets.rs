@@ -162,26 +162,35 @@ fn read_or_make(
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
     // A link, unlike a rename, leaves alone what is there already.
-    match std::fs::hard_link(&beside, path) {
-        Ok(()) => {
-            std::fs::remove_file(&beside).map_err(failed)?;
-            // A power cut that kept the database but lost this name would lose the keys in it.
-            std::fs::File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(failed)?;
-            Ok((text, true))
-        }
+    let (text, made) = match std::fs::hard_link(&beside, path) {
+        Ok(()) => (text, true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            std::fs::remove_file(&beside).map_err(failed)?;
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            Ok((text, false))
+            (std::fs::read_to_string(path).map_err(failed)?, false)
         }
-        // Not every file system has links.
-        Err(_) => {
+        // Some file systems have no links; there, one process makes the file.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied
+            ) =>
+        {
             std::fs::rename(&beside, path).map_err(failed)?;
-            Ok((text, true))
+            return sync_folder(path).map(|()| (text, true)).map_err(failed);
         }
-    }
+        Err(error) => return Err(failed(error)),
+    };
+    std::fs::remove_file(&beside)
+        .and_then(|()| sync_folder(path))
+        .map_err(failed)?;
+    Ok((text, made))
+}
+
+/// A power cut that kept the database but lost a name made just now would lose the keys in it.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all())
 }

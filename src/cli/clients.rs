@@ -128,6 +128,7 @@ fn show(client: &Value, printer: &Printer) {
                     cell(grant, "audiences"),
                     duration(grant, "max_ttl"),
                     cell(grant, "subject_forms"),
+                    cell(grant, "deployment"),
                 ]
             })
             .collect();
@@ -140,6 +141,7 @@ fn show(client: &Value, printer: &Printer) {
                 "audiences",
                 "max ttl",
                 "forms",
+                "deployments",
             ],
             &rows,
         ));

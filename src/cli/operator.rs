@@ -23,6 +23,9 @@ pub(super) enum OperatorError {
     /// `--admin-url` is none.
     #[error("`--admin-url` is {0:?}; it must start with `http://` or `https://`")]
     Url(String),
+    /// The TLS library.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(reqwest::Error),
     /// It cannot be reached.
     #[error("{url} cannot be reached: {}", root_cause(.source))]
     Unreachable { url: String, source: reqwest::Error },
@@ -62,7 +65,7 @@ impl OperatorError {
                 "`keys list`, `clients list` and `runs list` show what there is; they ask the admin \
                  listener, which `--admin-url` names"
             }
-            Self::Refused { .. } | Self::Url(_) => return None,
+            Self::Client(_) | Self::Refused { .. } | Self::Url(_) => return None,
         };
         Some(hint)
     }
@@ -89,7 +92,7 @@ impl Operator {
         }
         Ok(Self {
             // Never through a proxy: the admin token is for this listener alone.
-            client: direct(),
+            client: direct()?,
             url,
             token,
         })
@@ -126,11 +129,9 @@ impl Operator {
 }
 
 /// A client that takes no proxy from the environment.
-pub(super) fn direct() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap_or_default()
+pub(super) fn direct() -> Result<reqwest::Client, OperatorError> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(OperatorError::Client)
 }
 
 /// Sends a request and takes its JSON answer apart.

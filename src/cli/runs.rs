@@ -164,7 +164,7 @@ async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
     // As the environment says: the server may be behind a proxy. Not so on this machine.
     let is_here = url.starts_with("http://127.") || url.starts_with("http://localhost");
     let client = if is_here {
-        direct()
+        direct()?
     } else {
         reqwest::Client::new()
     };

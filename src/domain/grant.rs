@@ -86,6 +86,13 @@ impl Grant {
                 "must be at least one second",
             ));
         }
+        if self.deployment.0 != "*" && !self.subject_forms.contains(&SubjectForm::Stack) {
+            return Err(InvalidField::new(
+                field("deployment"),
+                "restricts nothing, since only the `stack` form has deployments; \
+                 add `stack` to `subject_forms` or leave it out",
+            ));
+        }
         let names = [
             ("organization", &self.organization, ""),
             ("project", &self.project, " "),
@@ -167,23 +174,24 @@ pub fn decide(
         }
     }
     if fitting.is_empty() {
-        let value = match nearest {
-            Mismatch::Project => subject
+        let field = nearest.field(subject);
+        let value = match field {
+            "organization" => subject.organization().to_string(),
+            "subject_form" => subject.form().as_str().to_owned(),
+            "project" => subject
                 .project()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
-            Mismatch::Workspace => subject.target().to_string(),
-            Mismatch::Deployment => subject
+            "deployment" => subject
                 .deployment()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
-            Mismatch::Phase => subject.phase().to_string(),
-            Mismatch::SubjectForm => format!("{:?}", subject.form()).to_lowercase(),
-            _ => subject.organization().to_string(),
+            "run_phase" => subject.phase().to_string(),
+            _ => subject.target().to_string(),
         };
         return Err(Denial {
             mismatch: nearest,
-            field: nearest.field(subject),
+            field,
             value,
         });
     }
@@ -350,6 +358,10 @@ mod tests {
             (
                 r#"{"organization":"o","max_ttl":0,"audiences":["a"]}"#,
                 "grants[2].max_ttl",
+            ),
+            (
+                r#"{"organization":"o","deployment":"prod","audiences":["a"]}"#,
+                "grants[2].deployment",
             ),
         ];
         for (json, field) in cases {

@@ -73,6 +73,18 @@ pub enum SubjectForm {
     Workspace,
 }
 
+impl SubjectForm {
+    /// As requests and grants write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::ModuleTest => "module_test",
+            Self::Stack => "stack",
+            Self::Workspace => "workspace",
+        }
+    }
+}
+
 /// OpenID Connect Core 1.0 section 2 and AWS both end here, in bytes.
 pub const MAX_LENGTH: usize = 255;
 

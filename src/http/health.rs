@@ -43,7 +43,7 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Ready to mint: a usable signing key, and a database that answers.
+/// Ready to mint: a usable signing key, and a database that takes audit records.
 #[utoipa::path(
     get,
     path = "/readyz",

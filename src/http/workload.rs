@@ -235,9 +235,11 @@ impl Fields {
 }
 
 fn misplaced(field: &str, form: SubjectForm) -> InvalidField {
-    let form = serde_json::to_string(&form).unwrap_or_default();
+    let form = form.as_str();
     InvalidField::new(
         field,
-        format!("does not belong to the subject_form {form}; leave it out or choose another form"),
+        format!(
+            "does not belong to the subject_form `{form}`; leave it out or choose another form"
+        ),
     )
 }

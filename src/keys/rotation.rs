@@ -133,8 +133,8 @@ impl Rotation {
     }
 
     /// A leak: withdraws `leaked` (the version that signs, unless said) and, with the one that signs,
-    /// whatever was staged beside it, and lets a fresh key sign, all in one transaction. Said twice,
-    /// or on two replicas at once, it withdraws one version all the same.
+    /// whatever was staged beside it, and lets a fresh key sign, all in one transaction. Said on two
+    /// replicas at the same moment it is one leak; said again afterwards it is another, of the fresh key.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -153,9 +153,27 @@ impl Rotation {
         if let Some(version) = leaked.filter(|version| !published(*version)) {
             return Err(RotationError::NotPublished(version));
         }
-        let leaked = leaked.or(signing(&before));
+        // As they are now: a version that takes over in this moment is as suspect as it was staged.
+        let suspects: Vec<Version> = match leaked {
+            Some(version) if signing(&before) != Some(version) => vec![version],
+            _ => signing(&before)
+                .into_iter()
+                .chain(staged(&before).map(|key| key.version))
+                .collect(),
+        };
         let steps = self
-            .operate(actor, now, |keys| plan_emergency(keys, leaked))
+            .operate(actor, now, |keys| {
+                let signer = signing(keys).filter(|version| suspects.contains(version));
+                let mut steps = plan_emergency(keys, signer.or(suspects.first().copied()));
+                let others = keys.iter().filter(|key| {
+                    key.state.is_published()
+                        && suspects.contains(&key.version)
+                        && !steps.contains(&Step::Revoke(key.version))
+                });
+                let others: Vec<Step> = others.map(|key| Step::Revoke(key.version)).collect();
+                steps.splice(0..0, others);
+                steps
+            })
             .await?;
         let mut revoked: Vec<Version> = steps
             .iter()
@@ -165,7 +183,7 @@ impl Rotation {
             })
             .collect();
         if revoked.is_empty() {
-            revoked.extend(leaked);
+            revoked.extend(suspects);
         }
         self.exposure(&revoked, now).await
     }

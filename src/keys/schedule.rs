@@ -26,7 +26,7 @@ impl Rotation {
             let round = tokio::time::timeout(ROUND, self.look_and_turn(&probe, &clock));
             let pause = tokio::select! {
                 pause = round => pause.unwrap_or_else(|_| self.failed(&StoreError::Timeout)),
-                // What is under way is one transaction, which is not written then.
+                // What is under way is one transaction: it is written, or it is not.
                 () = shutdown.cancelled() => return,
             };
             tokio::select! {

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 
-use super::{Store, StoreError, in_tx, on_pool, on_writer};
+use super::{GIVE_UP_SOON, Store, StoreError, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::time::Timestamp;
 
@@ -53,10 +53,6 @@ pub struct LiveToken {
 
 /// Postgres keeps a week of events in a partition.
 const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
-
-/// A change of partitions that waits for a long reader would keep all writers waiting behind it; it
-/// is tried again an hour later.
-const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// Rows of one `INSERT`; a power of two, see [`super::chunks`].
 pub(super) const INSERT_EVENTS: &str = "INSERT INTO event \

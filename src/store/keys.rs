@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::FromRow;
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, exactly_one, in_tx, on_pool, on_writer};
+use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::key::{Algorithm, KeyState, KeyVersion, Step, Version};
 use crate::domain::time::Timestamp;
@@ -171,6 +171,8 @@ impl Store {
                 .bind(now.0);
             exactly_one(held.execute(&mut *tx).await?.rows_affected())?;
             if self.is_shared() {
+                // Behind a replica that stalls in the middle of a batch, all others would queue up.
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
                 sqlx::query(LOCK_KEYS).execute(&mut *tx).await?;
             }
             let rows: Vec<KeyRow> = sqlx::query_as(CURRENT_KEYS).fetch_all(&mut *tx).await?;
@@ -237,6 +239,8 @@ impl Store {
                 .bind(now.0);
             exactly_one(held.execute(&mut *tx).await?.rows_affected())?;
             if self.is_shared() {
+                // Behind a replica that stalls in the middle of a batch, all others would queue up.
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
                 sqlx::query(LOCK_KEYS).execute(&mut *tx).await?;
             }
             let changed = sqlx::query(SQL)

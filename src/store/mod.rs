@@ -8,11 +8,11 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
 
 mod clients;
 mod events;
@@ -73,6 +73,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer waits for another process that holds SQLite's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A writer that waits for a table's lock keeps all that come after it waiting, so it gives up soon and
+/// is tried again later.
+const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = '2s'";
+
+/// A replica that stalls in the middle of a transaction loses it, and with it the locks that it holds.
+const NO_IDLE_TRANSACTIONS: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 /// How often to open a SQLite file that another process is just making, and how long to wait between.
 const BUSY_ATTEMPTS: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -131,17 +138,29 @@ impl Store {
                 let options = PgConnectOptions::from_str(url)
                     .map_err(|_| StoreError::Url("is not a valid `postgres://` URL".to_owned()))?
                     .application_name("runmint");
-                // Once without a pool, which would hide the reason behind a timeout of its own.
-                tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
-                    .await
-                    .map_err(|_| StoreError::Timeout)??
-                    .close()
-                    .await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .connect_with(options)
-                    .await?;
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            sqlx::query(NO_IDLE_TRANSACTIONS)
+                                .execute(connection)
+                                .await?;
+                            Ok(())
+                        })
+                    })
+                    .connect_with(options.clone())
+                    .await;
+                let pool = match pool {
+                    // The pool has tried again and again; a single connection says why in vain.
+                    Err(sqlx::Error::PoolTimedOut) => {
+                        tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+                            .await
+                            .map_err(|_| StoreError::Timeout)??;
+                        return Err(StoreError::Timeout);
+                    }
+                    other => other?,
+                };
                 Self::Postgres(pool)
             }
             _ => {
@@ -157,21 +176,11 @@ impl Store {
     /// Whether the database takes writes at this moment: one that only answers is none to mint with.
     ///
     /// # Errors
-    /// It does not answer, or (SQLite) another process keeps it locked.
-    pub async fn takes_writes(&self) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT current_setting('transaction_read_only') = 'off'";
-        match self {
-            Self::Sqlite { write, .. } => {
-                write
-                    .begin_with("BEGIN IMMEDIATE")
-                    .await?
-                    .rollback()
-                    .await?;
-                Ok(true)
-            }
-            // A standby answers, and takes none.
-            Self::Postgres(pool) => Ok(sqlx::query_scalar(SQL).fetch_one(pool).await?),
-        }
+    /// It takes none: it is away, a standby, locked by another process, or its disk is full.
+    pub async fn takes_writes(&self) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE rotation SET revision = revision WHERE id = 1";
+        on_writer!(self, |pool| sqlx::query(SQL).execute(pool).await.map(drop))?;
+        Ok(())
     }
 
     /// Whether several replicas share this database.

@@ -89,7 +89,16 @@ async fn a_client_is_listed_shown_updated_and_removed() {
         .collect();
     assert_eq!(
         grant,
-        ["acme", "*", "net-*", "plan,apply", "v", "10m", "workspace"]
+        [
+            "acme",
+            "*",
+            "net-*",
+            "plan,apply",
+            "v",
+            "10m",
+            "workspace",
+            "*"
+        ]
     );
 
     let removed = server.cli(&["clients", "remove", "atlantis"]).await;
