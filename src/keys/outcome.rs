@@ -1,8 +1,11 @@
-//! What an operator is told about a change of keys.
+//! What comes of a change of keys, and what an operator is told about it.
 
+use super::keyring::KeyringError;
+use super::seal::SealError;
+use super::signer::SignerError;
 use crate::domain::key::Version;
 use crate::domain::time::Timestamp;
-use crate::store::LiveToken;
+use crate::store::{LiveToken, StoreError};
 
 /// What became of an operator's `rotate`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,4 +52,24 @@ pub struct Trimmed {
     pub waiting: Vec<(Version, Timestamp)>,
     /// Living tokens that fail from now on, because `--force` was given.
     pub broken: Vec<RevokedKey>,
+}
+
+/// Why no key changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The database did not answer, or somebody else was faster each time.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A new key could not be made.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A private key could not be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The keys were changed, but the new keyring cannot be loaded here.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// There is no such version, or it is not published any more.
+    #[error("key version {0} is not published; `keys list` shows those that are")]
+    NotPublished(Version),
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::keyring::{KeyringError, KeyringHandle};
+use super::keyring::KeyringHandle;
 use super::orders::{plan_emergency, plan_rotate, plan_trim};
-pub use super::outcome::{Exposure, RevokedKey, Rotated, Trimmed};
+pub use super::outcome::{Exposure, RevokedKey, Rotated, RotationError, Trimmed};
 use super::plan::{plan, rotation_ready_at};
-use super::seal::{Label, SealError};
+use super::seal::Label;
 use super::signer::{GeneratedKey, SignerError};
 use crate::clock::Clock;
 use crate::domain::event::Actor;
@@ -38,26 +38,6 @@ pub struct Rotation {
     pub metrics: Metrics,
     /// Wakes the schedule after an operator's word.
     pub wake: Arc<Notify>,
-}
-
-/// Why no key changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RotationError {
-    /// The database did not answer, or somebody else was faster each time.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A new key could not be made.
-    #[error(transparent)]
-    Signer(#[from] SignerError),
-    /// A private key could not be sealed or opened.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The keys were changed, but the new keyring cannot be loaded here.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// There is no such version, or it is not published any more.
-    #[error("key version {0} is not published; `keys list` shows those that are")]
-    NotPublished(Version),
 }
 
 /// A turn takes a second at most; a replica that stalls for longer finds its lease gone.
