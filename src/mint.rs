@@ -9,7 +9,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::audit::{RecordError, Recorder};
-use crate::auth::{CallingClient, CallingRun};
+use crate::auth::{CallingClient, CallingRun, CallingWorkload};
 use crate::domain::InvalidField;
 use crate::domain::claims::{Claims, Stamp};
 use crate::domain::event::{Actor, Event, EventKind};
@@ -22,7 +22,7 @@ use crate::domain::workload::Workload;
 use crate::keys::keyring::{Keyring, KeyringHandle};
 use crate::keys::signer::Signer;
 use crate::metrics::{Metrics, TokenLabels};
-use crate::store::{Authority, Entry, Outcome};
+use crate::store::{Authority, Entry, Outcome, Take, Taken};
 
 /// Mints tokens.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub struct Order<'a> {
     run: Option<&'a str>,
     authority: Authority,
     actor: Actor,
+    take: Option<Take>,
+    about: Option<String>,
     request_id: Option<String>,
 }
 
@@ -78,6 +80,9 @@ pub enum MintError {
     /// The client was removed a moment ago.
     #[error("the client was removed")]
     ClientGone,
+    /// The foreign token that was shown cannot be taken.
+    #[error("the foreign token was taken before, or its issuer was changed")]
+    NotTaken(Taken),
     /// No key can sign here and now.
     #[error("there is no usable signing key: {0}")]
     NoSigningKey(String),
@@ -106,6 +111,8 @@ impl<'a> Order<'a> {
             run: Some(&run.id),
             authority: Authority::Run(run.id.clone()),
             actor: Actor::Run(run.id.clone()),
+            take: None,
+            about: None,
             request_id,
         }
     }
@@ -127,6 +134,31 @@ impl<'a> Order<'a> {
             run: None,
             authority: Authority::Client(client.name.to_string()),
             actor: Actor::Client(client.name.to_string()),
+            take: caller.foreign().map(|foreign| foreign.take.clone()),
+            about: caller.foreign().map(ToString::to_string),
+            request_id,
+        }
+    }
+
+    /// What a workload asks for in exchange for its token; `audiences` are what the rule's grants
+    /// allow of it.
+    pub fn of_workload(
+        caller: &'a CallingWorkload,
+        audiences: &'a [AllowedAudience],
+        request_id: Option<String>,
+    ) -> Self {
+        let foreign = caller.foreign();
+        Self {
+            workload: caller.workload(),
+            audiences: audiences.iter().collect(),
+            ttl: None,
+            deadline: None,
+            aws_session_tags: false,
+            run: None,
+            authority: Authority::Workload,
+            actor: Actor::Issuer(foreign.issuer.to_string()),
+            take: Some(foreign.take.clone()),
+            about: Some(foreign.to_string()),
             request_id,
         }
     }
@@ -148,9 +180,12 @@ impl Mint {
         let (algorithm, result) = self.attempt(order, now).await;
         let label = match &result {
             Ok(_) => "minted",
-            Err(MintError::Invalid(_) | MintError::RunEnded(_) | MintError::ClientGone) => {
-                "refused"
-            }
+            Err(
+                MintError::Invalid(_)
+                | MintError::RunEnded(_)
+                | MintError::ClientGone
+                | MintError::NotTaken(_),
+            ) => "refused",
             Err(MintError::NoSigningKey(_) | MintError::NotRecorded(_)) => "unavailable",
             Err(MintError::Faulty) => "faulty",
         };
@@ -243,10 +278,12 @@ impl Mint {
                     jti: Some(jti.clone()),
                     kid: Some(signer.kid().to_owned()),
                     expires_at: Some(expires_at),
+                    reason: order.about.clone(),
                     ..Event::new(now, EventKind::TokenMinted, order.actor.clone())
                 },
                 authority: order.authority.clone(),
                 version: signer.version(),
+                take: order.take.clone(),
             });
             tokens.push(Token {
                 audience: allowed.audience.as_str().to_owned(),
@@ -295,6 +332,8 @@ impl Mint {
                 Outcome::Recorded => {}
                 Outcome::NotSigning => return Ok(None),
                 Outcome::ClientGone => return Err(MintError::ClientGone),
+                Outcome::TakenBefore => return Err(MintError::NotTaken(Taken::Before)),
+                Outcome::IssuerChanged => return Err(MintError::NotTaken(Taken::IssuerChanged)),
                 Outcome::RunEnded(state) => return Err(MintError::RunEnded(state)),
             }
         }

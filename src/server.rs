@@ -136,7 +136,7 @@ pub async fn serve(
     outcome
 }
 
-/// Follows changes of the keys that other replicas make.
+/// Follows changes of the keys and of trusted issuers that other replicas make.
 async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::io::Error> {
     let mut down = false;
     loop {
@@ -144,9 +144,14 @@ async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::
             () = tokio::time::sleep(KEYRING_POLL) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        let refreshed = app.keyring.refresh(app.clock.now());
+        let refreshed = async {
+            let changed = app.keyring.refresh(app.clock.now()).await;
+            let changed = changed.map_err(|error| error.to_string())?;
+            let trusted = app.federation.refresh().await;
+            Ok(changed | trusted.map_err(|error| error.to_string())?)
+        };
         let refreshed = match tokio::time::timeout(KEYRING_TIMEOUT, refreshed).await {
-            Ok(refreshed) => refreshed.map_err(|error| error.to_string()),
+            Ok(refreshed) => refreshed,
             Err(_) => Err("the database did not answer in time".to_owned()),
         };
         app.metrics.keyring_checked.set(app.keyring.checked_at().0);
@@ -159,7 +164,7 @@ async fn poll_keyring(app: App, shutdown: CancellationToken) -> Result<(), std::
                     tracing::info!("the database answers again");
                 }
                 if changed {
-                    tracing::debug!("another replica changed the keys");
+                    tracing::debug!("another replica changed keys or trusted issuers");
                 }
             }
             Err(error) => {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use self::secrets::{admin_token, make_data_dir, sealer, sealing_key_source};
 use crate::audit::{Recorder, RecorderTask};
 use crate::auth::AdminToken;
+use crate::auth::federation::Federation;
 use crate::auth::secret::SecretError;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -44,6 +45,8 @@ pub struct App {
     pub rotation: Rotation,
     /// What looks at it from outside.
     pub probe: Probe,
+    /// Whose tokens are accepted.
+    pub federation: Arc<Federation>,
     /// What remembers.
     pub recorder: Recorder,
     /// What mints.
@@ -164,6 +167,7 @@ impl App {
             });
         }
 
+        let federation = Arc::new(Federation::load(store.clone()).await?);
         let (recorder, task) = Recorder::start(store.clone(), metrics.clone());
         let mint = Mint {
             issuer: Arc::clone(&issuer),
@@ -181,6 +185,7 @@ impl App {
             store,
             keyring,
             rotation,
+            federation,
             recorder,
             mint,
             admin_token,
@@ -256,7 +261,7 @@ mod tests {
             .add_client(&add, &Actor::Operator, NOW)
             .await
             .unwrap();
-        let caller = CallingClient::authenticate(secret.expose(), &app.store)
+        let caller = CallingClient::by_secret(secret.expose(), &app.store)
             .await
             .unwrap();
         let subject = "organization:acme:project:p:workspace:w:run_phase:plan"

@@ -7,6 +7,7 @@ mod clients;
 mod config;
 mod events;
 mod healthcheck;
+mod issuers;
 mod keys;
 mod operator;
 mod output;
@@ -62,6 +63,9 @@ enum Command {
     /// Clients: add, list, show, update, remove.
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Trusted issuers: add, list, show, update, remove, test.
+    #[command(subcommand)]
+    Issuers(issuers::Command),
     /// Runs: open, list, show, close.
     #[command(subcommand)]
     Runs(runs::Command),
@@ -155,6 +159,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Config(command) => config::run(&command, &common, printer),
         Command::Keys(command) => keys::run(command, common.operator()?, printer).await,
         Command::Clients(command) => clients::run(command, common.operator()?, printer).await,
+        Command::Issuers(command) => issuers::run(command, common.operator()?, printer).await,
         Command::Runs(command) => runs::run(command, &common, printer).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,

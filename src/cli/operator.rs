@@ -62,7 +62,7 @@ impl OperatorError {
                  RUNMINT_DATA_DIR"
             }
             Self::Refused { status: 404, .. } => {
-                "`keys list`, `clients list` and `runs list` show what there is; they ask the admin \
+                "`keys list`, `clients list`, `issuers list` and `runs list` show what there is; they ask the admin \
                  listener, which `--admin-url` names"
             }
             Self::Client(_) | Self::Refused { .. } | Self::Url(_) => return None,

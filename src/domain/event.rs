@@ -69,6 +69,21 @@ pub enum EventKind {
     /// A client's grants or settings were changed.
     #[serde(rename = "client.updated")]
     ClientUpdated,
+    /// A trusted issuer's token was exchanged for a client's short-lived secret.
+    #[serde(rename = "client.session_opened")]
+    ClientSessionOpened,
+    /// A trusted issuer was added.
+    #[serde(rename = "issuer.added")]
+    IssuerAdded,
+    /// A trusted issuer was removed.
+    #[serde(rename = "issuer.removed")]
+    IssuerRemoved,
+    /// Somebody showed a foreign token that was refused.
+    #[serde(rename = "issuer.token_refused")]
+    IssuerTokenRefused,
+    /// What a trusted issuer is trusted with was changed.
+    #[serde(rename = "issuer.updated")]
+    IssuerUpdated,
     /// A key version started to sign.
     #[serde(rename = "key.activated")]
     KeyActivated,
@@ -115,10 +130,15 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::ClientAdded,
         Self::ClientRemoved,
+        Self::ClientSessionOpened,
         Self::ClientUpdated,
+        Self::IssuerAdded,
+        Self::IssuerRemoved,
+        Self::IssuerTokenRefused,
+        Self::IssuerUpdated,
         Self::KeyActivated,
         Self::KeyDeactivated,
         Self::KeyExpedited,
@@ -140,7 +160,12 @@ impl EventKind {
         match self {
             Self::ClientAdded => "client.added",
             Self::ClientRemoved => "client.removed",
+            Self::ClientSessionOpened => "client.session_opened",
             Self::ClientUpdated => "client.updated",
+            Self::IssuerAdded => "issuer.added",
+            Self::IssuerRemoved => "issuer.removed",
+            Self::IssuerTokenRefused => "issuer.token_refused",
+            Self::IssuerUpdated => "issuer.updated",
             Self::KeyActivated => "key.activated",
             Self::KeyDeactivated => "key.deactivated",
             Self::KeyExpedited => "key.expedited",
@@ -176,8 +201,12 @@ impl EventKind {
 /// Who did something.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Actor {
+    /// Nobody who is known.
+    Anonymous,
     /// A client, by its name.
     Client(String),
+    /// A workload, by the name of the trusted issuer whose token it showed.
+    Issuer(String),
     /// Whoever holds the admin token.
     Operator,
     /// A run, by our id, with its request token.
@@ -189,7 +218,9 @@ pub enum Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Anonymous => f.write_str("anonymous"),
             Self::Client(name) => write!(f, "client:{name}"),
+            Self::Issuer(name) => write!(f, "issuer:{name}"),
             Self::Operator => f.write_str("operator"),
             Self::Run(id) => write!(f, "run:{id}"),
             Self::Schedule => f.write_str("schedule"),
@@ -202,7 +233,9 @@ impl Actor {
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("client", name)) => Some(Self::Client(name.to_owned())),
+            Some(("issuer", name)) => Some(Self::Issuer(name.to_owned())),
             Some(("run", id)) => Some(Self::Run(id.to_owned())),
+            None if text == "anonymous" => Some(Self::Anonymous),
             None if text == "operator" => Some(Self::Operator),
             None if text == "schedule" => Some(Self::Schedule),
             _ => None,
@@ -222,7 +255,9 @@ mod tests {
         }
         assert_eq!(EventKind::parse("x").unwrap_err().field, "kind");
         for actor in [
+            Actor::Anonymous,
             Actor::Client("atlantis".to_owned()),
+            Actor::Issuer("github".to_owned()),
             Actor::Operator,
             Actor::Run("1".to_owned()),
             Actor::Schedule,

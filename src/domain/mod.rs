@@ -11,6 +11,8 @@
 //!   **lifetime** ([`lifetime`]).
 //! - **Client**: an orchestrator; its **grants** say what it may ask for, in **patterns** ([`client`],
 //!   [`grant`], [`pattern`]).
+//! - **Trusted issuer**: somebody else's issuer, whose tokens are exchanged for ours by its **rules**
+//!   ([`trusted_issuer`]).
 //! - **Key version**: one signing key and where it stands in its life ([`key`]).
 //! - **Event**: everything the audit log can say ([`event`]).
 
@@ -28,6 +30,7 @@ pub mod phase;
 pub mod run;
 pub mod subject;
 pub mod time;
+pub mod trusted_issuer;
 pub mod workload;
 
 /// A value that was refused: which field, and the rule it broke with what to do about it.

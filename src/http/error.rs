@@ -14,7 +14,7 @@ use crate::domain::denial::Denial;
 use crate::domain::run::RunState;
 use crate::keys::rotation::RotationError;
 use crate::mint::MintError;
-use crate::store::StoreError;
+use crate::store::{StoreError, Taken};
 
 /// An error on its way to the caller.
 #[derive(Clone, Debug)]
@@ -108,6 +108,11 @@ impl Problem {
         )
     }
 
+    /// The status, what was wrong, and when to come back, in seconds.
+    pub(super) fn parts(&self) -> (StatusCode, &str, Option<u32>) {
+        (self.status, &self.detail, self.retry_after)
+    }
+
     /// The answer, once the request's id is known.
     pub(super) fn render(self, request_id: &str) -> Response {
         let Self {
@@ -194,7 +199,14 @@ impl From<StoreError> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Missing | AuthError::Secret(_) | AuthError::Unknown(_) => Self::new(
+            // A lie and an issuer that does not answer look different to an honest caller only.
+            AuthError::Foreign(refusal) if refusal.is_passing => {
+                Self::unavailable("the keys of the token's issuer cannot be had at the moment")
+            }
+            AuthError::Foreign(_)
+            | AuthError::Missing
+            | AuthError::Secret(_)
+            | AuthError::Unknown(_) => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
                 "Not authenticated",
@@ -203,6 +215,25 @@ impl From<AuthError> for Problem {
             AuthError::Store(error) => error.into(),
         }
     }
+}
+
+/// A foreign token that was verified and cannot be taken.
+pub(super) fn not_taken(taken: Taken) -> Problem {
+    let detail = match taken {
+        Taken::Before | Taken::Now => {
+            "this token was taken before: one token opens one run or is exchanged once; get a fresh \
+             one, or exchange it at /oauth/token for a short-lived client secret"
+        }
+        Taken::IssuerChanged => {
+            "what the token's issuer is trusted with has just changed; try again"
+        }
+    };
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "token-taken",
+        "The token cannot be taken",
+        detail,
+    )
 }
 
 /// The reason stays in log and audit; the caller learns which field to look at.
@@ -237,6 +268,7 @@ impl From<MintError> for Problem {
                     }
                 },
             ),
+            MintError::NotTaken(taken) => not_taken(taken),
             MintError::ClientGone => AuthError::Unknown("client secret").into(),
             MintError::NoSigningKey(reason) => {
                 tracing::error!(reason, "there is no usable signing key");

@@ -13,15 +13,50 @@ use super::layers::{self, RequestId};
 use crate::app::App;
 use crate::auth::{AuthError, CallingClient, CallingRun, Operator};
 use crate::domain::InvalidField;
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::name::Name;
 
 impl FromRequestParts<App> for CallingClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self::authenticate(bearer(parts)?, &app.store)
-            .await
-            .inspect_err(log)?)
+        Ok(client(app, bearer(parts)?, request_id(parts)).await?)
     }
+}
+
+/// The client that a secret or a foreign token belongs to; a refused token is recorded.
+pub(super) async fn client(
+    app: &App,
+    bearer: &str,
+    request_id: String,
+) -> Result<CallingClient, AuthError> {
+    let now = app.clock.now();
+    let client = CallingClient::authenticate(bearer, &app.store, &app.federation, now).await;
+    if let Err(error) = &client {
+        refused(app, error, request_id).await;
+    }
+    client
+}
+
+/// Logs and records that somebody was not authenticated.
+pub(super) async fn refused(app: &App, error: &AuthError, request_id: String) {
+    let AuthError::Foreign(refusal) = error else {
+        return log(error);
+    };
+    let issuer = refusal.issuer.as_ref();
+    tracing::warn!(
+        issuer.name = issuer.map(Name::as_str),
+        reason = refusal.reason,
+        "a foreign token was refused"
+    );
+    let actor = issuer.map_or(Actor::Anonymous, |name| Actor::Issuer(name.to_string()));
+    app.recorder
+        .note(Event {
+            request_id: Some(request_id),
+            reason: Some(refusal.reason.clone()),
+            ..Event::new(app.clock.now(), EventKind::IssuerTokenRefused, actor)
+        })
+        .await;
 }
 
 impl FromRequestParts<App> for CallingRun {
@@ -49,22 +84,30 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let id = parts.extensions.get::<Self>().cloned();
-        Ok(id.unwrap_or_else(|| Self(String::new())))
+        Ok(Self(request_id(parts)))
     }
 }
 
+pub(super) fn request_id(parts: &Parts) -> String {
+    let id = parts.extensions.get::<RequestId>();
+    id.map_or_else(String::new, |RequestId(id)| id.clone())
+}
+
 /// The scheme's case does not matter (RFC 9110 section 11.1); cosign writes `bearer`.
-fn bearer(parts: &Parts) -> Result<&str, AuthError> {
+pub(super) fn bearer(parts: &Parts) -> Result<&str, AuthError> {
+    authorization(parts, "bearer").ok_or(AuthError::Missing)
+}
+
+/// What the `Authorization` header holds, if it is of this scheme.
+pub(super) fn authorization<'a>(parts: &'a Parts, scheme: &str) -> Option<&'a str> {
     parts
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .filter(|token| !token.is_empty())
-        .ok_or(AuthError::Missing)
+        .filter(|(found, _)| found.eq_ignore_ascii_case(scheme))
+        .map(|(_, credentials)| credentials.trim())
+        .filter(|credentials| !credentials.is_empty())
 }
 
 fn log(error: &AuthError) {
@@ -127,7 +170,7 @@ fn not_json() -> Problem {
     )
 }
 
-async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
+pub(super) async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
     Bytes::from_request(request, app)
         .await
         .map_err(|rejection| {

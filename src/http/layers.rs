@@ -91,7 +91,7 @@ async fn observe(
 }
 
 /// The problem that a route answered with, also when a library answered without one of ours.
-fn problem_of(response: &Response) -> Option<Problem> {
+pub(super) fn problem_of(response: &Response) -> Option<Problem> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
     let is_json = response
@@ -101,8 +101,9 @@ fn problem_of(response: &Response) -> Option<Problem> {
     let problem = response.extensions().get::<Problem>().cloned();
     match problem {
         Some(problem) => Some(problem),
+        None if is_json => None,
         None if status == StatusCode::PAYLOAD_TOO_LARGE => Some(too_large()),
-        None if failed && !is_json => {
+        None if failed => {
             let title = status.canonical_reason().unwrap_or("Refused");
             let detail = "the request is not one that this server understands; \
                           `/openapi.json` says what is";

@@ -5,9 +5,12 @@ mod discovery;
 mod error;
 mod extract;
 mod health;
+mod introspect;
 mod jwks;
 mod layers;
 mod metrics;
+mod oauth;
+mod oauth_error;
 mod openapi;
 mod request;
 mod runs;
@@ -17,7 +20,7 @@ mod workload;
 
 use axum::Router;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -40,22 +43,35 @@ pub fn public(app: App) -> Router {
                 .allow_origin(Any)
                 .allow_methods([Method::GET, Method::HEAD]),
         );
+    // Inside its own layer, so that whatever goes wrong is said in the protocol's form.
+    let (oauth, of_oauth) = OpenApiRouter::new()
+        .routes(routes!(oauth::token))
+        .routes(routes!(introspect::introspect))
+        .split_for_parts();
+    let oauth = oauth.method_not_allowed_fallback(layers::wrong_method);
     let api = OpenApiRouter::with_openapi(openapi::public())
         .routes(routes!(runs::open))
         .routes(routes!(runs::show))
         .routes(routes!(runs::close))
         .routes(routes!(tokens::mint))
-        .routes(routes!(request::github, request::azure_devops))
-        .layer(from_fn_with_state(layers::limit(&app), layers::limited))
-        .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
+        .routes(routes!(request::github, request::azure_devops));
+    let limited = from_fn_with_state(layers::limit(&app), layers::limited);
+    let max_body = RequestBodyLimitLayer::new(app.settings.server.max_body);
+    let oauth = oauth
+        .layer(limited.clone())
+        .layer(max_body)
+        .layer(from_fn(oauth_error::in_this_form));
+    let api = api.layer(limited).layer(max_body);
     let health = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));
     let (router, mut description) = api.merge(health.clone()).split_for_parts();
     description.merge(of_documents);
+    description.merge(of_oauth);
     openapi::set_server(&mut description, app.issuer.as_str());
     let router = router
         .merge(documents)
+        .merge(oauth)
         .merge(openapi::route(&description))
         .with_state(app.clone());
 
@@ -84,6 +100,13 @@ pub fn admin(app: App) -> Router {
             admin::clients::show,
             admin::clients::update,
             admin::clients::remove
+        ))
+        .routes(routes!(admin::issuers::add, admin::issuers::list))
+        .routes(routes!(admin::issuers::test))
+        .routes(routes!(
+            admin::issuers::show,
+            admin::issuers::update,
+            admin::issuers::remove
         ))
         .routes(routes!(admin::runs::list))
         .routes(routes!(admin::runs::show))

@@ -14,8 +14,21 @@ pub(super) fn public() -> OpenApi {
         "runmint",
         "Opens runs and mints their identity tokens.",
         &[
-            ("client", "A client secret, `rmc_…`"),
-            ("run", "A run's request token, `rmr_…`"),
+            (
+                "client",
+                HttpAuthScheme::Bearer,
+                "A client secret, `rmc_…`, or a trusted issuer's token that stands for a client",
+            ),
+            (
+                "client_basic",
+                HttpAuthScheme::Basic,
+                "A client's name and secret, as RFC 6749 section 2.3.1 has it",
+            ),
+            (
+                "run",
+                HttpAuthScheme::Bearer,
+                "A run's request token, `rmr_…`",
+            ),
         ],
     )
 }
@@ -24,8 +37,12 @@ pub(super) fn public() -> OpenApi {
 pub(super) fn admin() -> OpenApi {
     frame(
         "runmint admin",
-        "Keys, clients, runs and the audit log.",
-        &[("operator", "The admin token, `rma_…`")],
+        "Keys, clients, trusted issuers, runs and the audit log.",
+        &[(
+            "operator",
+            HttpAuthScheme::Bearer,
+            "The admin token, `rma_…`",
+        )],
     )
 }
 
@@ -41,12 +58,12 @@ pub(super) fn route(description: &OpenApi) -> Router<App> {
     Router::new().route("/openapi.json", get(handler))
 }
 
-fn frame(title: &str, description: &str, schemes: &[(&str, &str)]) -> OpenApi {
+fn frame(title: &str, description: &str, schemes: &[(&str, HttpAuthScheme, &str)]) -> OpenApi {
     let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
     info.description = Some(description.to_owned());
     let mut components = Components::new();
-    for (name, description) in schemes {
-        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    for (name, scheme, description) in schemes {
+        let mut scheme = Http::new(scheme.clone());
         scheme.description = Some((*description).to_owned());
         components.add_security_scheme(*name, SecurityScheme::Http(scheme));
     }

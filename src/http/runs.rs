@@ -8,19 +8,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::error::{Problem, ProblemBody};
+use super::error::{Problem, ProblemBody, not_taken};
 use super::extract::Json;
 use super::layers::RequestId;
 use super::workload::workload_body;
 use crate::app::App;
-use crate::auth::CallingClient;
 use crate::auth::secret::{Kind, Secret, SecretError};
+use crate::auth::{AuthError, CallingClient};
 use crate::domain::InvalidField;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
 use crate::domain::phase::Phase;
 use crate::domain::run::{Run, RunState};
 use crate::domain::time::{Timestamp, whole_seconds};
+use crate::store::AddRun;
 
 workload_body! {
     /// A run to be opened.
@@ -165,13 +166,35 @@ pub(super) async fn open(
         expires_at,
         closed_at: None,
     };
+    let foreign = caller.foreign();
     let opened = Event {
         run: Some(run.id.clone()),
         expires_at: Some(expires_at),
+        reason: foreign.map(ToString::to_string),
         ..event(EventKind::RunOpened)
     };
-    if !app.store.add_run(&run, &secret.hash(), &opened).await? {
-        return Err(crate::auth::AuthError::Unknown("client secret").into());
+    let take = foreign.map(|foreign| &foreign.take);
+    match app
+        .store
+        .add_run(&run, &secret.hash(), take, &opened)
+        .await?
+    {
+        AddRun::Added => {}
+        AddRun::ClientGone => return Err(AuthError::Unknown("client secret").into()),
+        AddRun::NotTaken(taken) => {
+            let about = opened.reason.as_deref().unwrap_or_default();
+            let reason = format!("the foreign token cannot be taken ({taken:?}); {about}");
+            app.recorder
+                .note(Event {
+                    kind: EventKind::RunRefused,
+                    run: None,
+                    expires_at: None,
+                    reason: Some(reason),
+                    ..opened
+                })
+                .await;
+            return Err(not_taken(taken));
+        }
     }
     tracing::info!(
         run.id = run.id,

@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 
+use super::issuers::FORGET;
 use super::{GIVE_UP_SOON, Store, StoreError, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::time::Timestamp;
@@ -50,6 +51,9 @@ pub struct LiveToken {
     /// When the last of them dies.
     pub expires_at: i64,
 }
+
+/// How long after its expiry a foreign token that was taken is still remembered, in seconds.
+const FORGET_AFTER: i64 = 600;
 
 /// Postgres keeps a week of events in a partition.
 const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
@@ -177,6 +181,12 @@ impl Store {
         const OLD_RUNS: &str = "DELETE FROM run WHERE expires_at < $1";
         on_writer!(self, |pool| sqlx::query(OLD_RUNS)
             .bind(oldest.0)
+            .execute(pool)
+            .await
+            .map(drop))?;
+        // Replicas whose clocks are behind still take the word of these rows.
+        on_writer!(self, |pool| sqlx::query(FORGET)
+            .bind(now.0 - FORGET_AFTER)
             .execute(pool)
             .await
             .map(drop))?;

@@ -16,15 +16,17 @@ use sqlx::sqlite::{
 
 mod clients;
 mod events;
+mod issuers;
 mod keys;
 mod record;
 mod runs;
 
 pub use clients::AddClient;
 pub use events::{EventFilter, LiveToken, StoredEvent};
+pub use issuers::{Take, Taken};
 pub use keys::{Lease, NewKey};
 pub use record::{Authority, Entry, Outcome};
-pub use runs::RunFilter;
+pub use runs::{AddRun, MintedToken, RunFilter};
 
 /// The database, chosen once, at start, by its URL.
 #[derive(Clone, Debug)]

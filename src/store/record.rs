@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, chunks, in_tx};
+use super::issuers::take_tokens;
+use super::{Store, StoreError, Take, Taken, chunks, in_tx};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
 use crate::domain::run::RunState;
@@ -20,6 +21,9 @@ pub struct Entry {
     pub authority: Authority,
     /// The version that signs it.
     pub version: Version,
+    /// The foreign token that it is minted for, which is taken with it. All entries of one request
+    /// have the same.
+    pub take: Option<Take>,
 }
 
 /// In whose name a token is minted, by id: looked at inside the transaction.
@@ -29,6 +33,8 @@ pub enum Authority {
     Client(String),
     /// A run that is still open.
     Run(String),
+    /// A workload whose foreign token is taken with it.
+    Workload,
 }
 
 /// What became of an entry.
@@ -40,6 +46,10 @@ pub enum Outcome {
     ClientGone,
     /// The run is closed or has passed its deadline. The refusal is recorded.
     RunEnded(RunState),
+    /// The foreign token was taken by another request. The refusal is recorded.
+    TakenBefore,
+    /// The trusted issuer was removed or changed. The refusal is recorded.
+    IssuerChanged,
     /// The version does not sign: this replica's view is stale. Nothing is recorded.
     NotSigning,
 }
@@ -57,12 +67,18 @@ impl Store {
     pub async fn record(&self, batch: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
         let clients = distinct(batch, |entry| match &entry.authority {
             Authority::Client(name) => Some(name.as_str()),
-            Authority::Run(_) => None,
+            Authority::Run(_) | Authority::Workload => None,
         });
         let runs = distinct(batch, |entry| match &entry.authority {
-            Authority::Client(_) => None,
+            Authority::Client(_) | Authority::Workload => None,
             Authority::Run(id) => Some(id.as_str()),
         });
+        let takes: BTreeMap<_, _> = batch
+            .iter()
+            .filter_map(|entry| entry.take.as_ref())
+            .map(|take| ((take.id.as_str(), take.by.as_str()), take))
+            .collect();
+        let takes: Vec<&Take> = takes.into_values().collect();
         let lock = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
             Self::Sqlite { .. } => "",
@@ -108,9 +124,17 @@ impl Store {
                 known_runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
             }
 
+            let taken = take_tokens!(self, tx, &takes);
+
             let outcomes: Vec<Outcome> = batch
                 .iter()
-                .map(|entry| judge(entry, signing, &known_clients, &known_runs))
+                .map(|entry| {
+                    let taken = match &entry.take {
+                        Some(take) => taken.get(&(take.id.as_str(), take.by.as_str())).copied(),
+                        None => None,
+                    };
+                    judge(entry, signing, &known_clients, &known_runs, taken)
+                })
                 .collect();
             let events: Vec<Event> = batch
                 .iter()
@@ -128,9 +152,15 @@ fn judge(
     signing: Option<i64>,
     clients: &BTreeSet<String>,
     runs: &BTreeMap<String, RunTimes>,
+    taken: Option<Taken>,
 ) -> Outcome {
     if signing != Some(entry.version.0) {
         return Outcome::NotSigning;
+    }
+    match taken {
+        None | Some(Taken::Now) => {}
+        Some(Taken::Before) => return Outcome::TakenBefore,
+        Some(Taken::IssuerChanged) => return Outcome::IssuerChanged,
     }
     match &entry.authority {
         Authority::Client(name) if clients.contains(name) => Outcome::Recorded,
@@ -140,6 +170,9 @@ fn judge(
             Some(ended) => Outcome::RunEnded(ended),
             None => Outcome::RunEnded(RunState::Expired),
         },
+        // On the strength of its token alone, so not without one.
+        Authority::Workload if taken.is_some() => Outcome::Recorded,
+        Authority::Workload => Outcome::TakenBefore,
     }
 }
 
@@ -148,6 +181,8 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
         Outcome::Recorded => return Some(entry.event.clone()),
         Outcome::NotSigning => return None,
         Outcome::ClientGone => "the client was removed",
+        Outcome::TakenBefore => "the foreign token was taken before",
+        Outcome::IssuerChanged => "the trusted issuer was removed or changed",
         Outcome::RunEnded(RunState::Closed) => "the run is closed",
         Outcome::RunEnded(_) => "the run has passed its deadline",
     };
@@ -156,7 +191,10 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
         jti: None,
         kid: None,
         expires_at: None,
-        reason: Some(reason.to_owned()),
+        reason: Some(match &entry.event.reason {
+            Some(about) => format!("{reason}; {about}"),
+            None => reason.to_owned(),
+        }),
         ..entry.event.clone()
     })
 }

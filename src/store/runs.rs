@@ -3,7 +3,8 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, in_tx, on_pool};
+use super::issuers::take_tokens;
+use super::{Store, StoreError, Take, Taken, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::domain::run::Run;
@@ -23,6 +24,28 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
+/// What became of a run that was to be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddRun {
+    /// It is open.
+    Added,
+    /// Its client was removed meanwhile. Nothing was written.
+    ClientGone,
+    /// The foreign token that its client showed cannot be taken. Nothing was written.
+    NotTaken(Taken),
+}
+
+/// What the audit log knows about a token, and what has become of that.
+#[derive(Clone, Debug)]
+pub struct MintedToken {
+    /// Who it was minted for.
+    pub actor: Actor,
+    /// Whether the key that signed it is still published.
+    pub is_key_published: bool,
+    /// The run that it was minted for, if it was one and is still known.
+    pub run: Option<Run>,
+}
+
 const BY_ID: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run WHERE id = $1";
 
@@ -30,13 +53,15 @@ const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, t
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
 
 impl Store {
-    /// Opens a run under the hash of its request token; not if its client was removed meanwhile.
+    /// Opens a run under the hash of its request token, and takes the foreign token that its client
+    /// showed, if it was one.
     pub async fn add_run(
         &self,
         run: &Run,
         token_hash: &str,
+        take: Option<&Take>,
         event: &Event,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<AddRun, StoreError> {
         const SQL: &str = "INSERT INTO run (id, token_hash, client, subject, organization_id, \
              project_id, target_id, run_id, audiences, aws_session_tags, opened_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -51,7 +76,13 @@ impl Store {
         in_tx!(self, |tx| {
             let known = sqlx::query(client).bind(run.client.as_str());
             if known.fetch_optional(&mut *tx).await?.is_none() {
-                return Ok(false);
+                return Ok(AddRun::ClientGone);
+            }
+            if let Some(take) = take {
+                let taken = take_tokens!(self, tx, &[take]);
+                if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
+                    return Ok(AddRun::NotTaken(refused));
+                }
             }
             sqlx::query(SQL)
                 .bind(&run.id)
@@ -69,7 +100,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             insert_events!(tx, std::slice::from_ref(event));
-            true
+            AddRun::Added
         })
     }
 
@@ -92,6 +123,31 @@ impl Store {
             .fetch_optional(pool)
             .await)?;
         row.map(Run::try_from).transpose()
+    }
+
+    /// The token with this id, if it was minted here.
+    pub async fn find_minted(&self, jti: &str) -> Result<Option<MintedToken>, StoreError> {
+        const SQL: &str = "SELECT event.actor, event.run, key_version.state FROM event \
+             LEFT JOIN key_version ON key_version.kid = event.kid \
+             WHERE event.jti = $1 AND event.kind = 'token.minted'";
+        let row: Option<(String, Option<String>, Option<String>)> =
+            on_pool!(self, |pool| sqlx::query_as(SQL)
+                .bind(jti)
+                .fetch_optional(pool)
+                .await)?;
+        let Some((actor, run, key_state)) = row else {
+            return Ok(None);
+        };
+        let actor = Actor::parse(&actor)
+            .ok_or_else(|| StoreError::Corrupt(format!("an event by {actor:?}")))?;
+        Ok(Some(MintedToken {
+            actor,
+            is_key_published: matches!(key_state.as_deref(), Some("active" | "retiring")),
+            run: match run {
+                Some(id) => self.find_run(&id).await?,
+                None => None,
+            },
+        }))
     }
 
     /// At most `limit` runs that fit the filter, newest first.

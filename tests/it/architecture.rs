@@ -69,7 +69,22 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("tower_http::", &["http"]),
     ("axum_server::", &["server"]),
     ("hyper_util::", &["server"]),
-    ("reqwest::", &["app/mod.rs", "cli", "keys/publish.rs"]),
+    (
+        "reqwest::",
+        &[
+            "app/mod.rs",
+            "auth/address.rs",
+            "auth/issuer_keys/fetch.rs",
+            "auth/issuer_keys/mod.rs",
+            "cli",
+            "keys/publish.rs",
+        ],
+    ),
+    (
+        "cel::",
+        &["auth/expression/mod.rs", "auth/expression/check.rs"],
+    ),
+    ("regex::", &["auth/expression/check.rs"]),
     // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes.
     ("rsa::", &["keys"]),
     ("aws_lc_rs::signature", &["keys"]),

@@ -234,6 +234,31 @@ impl TestApp {
         answer.json["secret"].as_str().unwrap().to_owned()
     }
 
+    /// Trusts an issuer.
+    pub(crate) async fn trust(&self, name: &str, definition: &Value) {
+        let body = json!({"name": name, "definition": definition});
+        let answer = self
+            .admin(Method::POST, "/v1/issuers")
+            .json(&body)
+            .send()
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    }
+
+    /// Exchanges a foreign token for tokens with these audiences.
+    pub(crate) async fn exchange(&self, token: &str, audiences: &[&str]) -> Answer {
+        let mut form = vec![
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("subject_token", token),
+        ];
+        form.extend(audiences.iter().map(|audience| ("audience", *audience)));
+        self.post("/oauth/token").form(&form).send().await
+    }
+
     /// Opens a run of workspace `net-1` with the client's secret.
     pub(crate) async fn run(&self, secret: &str, phase: &str) -> OpenRun {
         self.run_with(secret, &run_body(phase)).await
@@ -348,6 +373,13 @@ impl<'a> Call<'a> {
 
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
+    }
+
+    pub(crate) fn form(self, pairs: &[(&str, &str)]) -> Self {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        self.body("application/x-www-form-urlencoded", form)
     }
 
     pub(crate) fn body(self, content_type: &str, body: impl Into<Body>) -> Self {

@@ -10,6 +10,8 @@ mod api;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod cli;
@@ -20,9 +22,19 @@ mod discovery;
 #[cfg(test)]
 mod domain;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod fields;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod introspect;
+#[cfg(test)]
+mod issuer_keys;
+#[cfg(test)]
+mod issuers;
 #[cfg(test)]
 mod jwks;
 #[cfg(test)]

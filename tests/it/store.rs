@@ -14,7 +14,7 @@ use runmint::domain::name::Name;
 use runmint::domain::run::Run;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
-use runmint::store::{AddClient, EventFilter, NewKey, Store, StoredEvent};
+use runmint::store::{AddClient, AddRun, EventFilter, NewKey, Store, StoredEvent};
 
 use crate::harness::{AWS, Database, START};
 
@@ -63,7 +63,8 @@ fn run(id: &str, client: &str) -> Run {
 
 async fn add_run(store: &Store, id: &str, client: &str) -> Run {
     let run = run(id, client);
-    assert!(store.add_run(&run, &hash(id), &opened(&run)).await.unwrap());
+    let added = store.add_run(&run, &hash(id), None, &opened(&run)).await;
+    assert_eq!(added.unwrap(), AddRun::Added);
     run
 }
 

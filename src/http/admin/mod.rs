@@ -1,8 +1,9 @@
-//! What operators may do: keys, clients, runs, and the audit log.
+//! What operators may do: keys, clients, trusted issuers, runs, and the audit log.
 
 pub(super) mod clients;
 pub(super) mod events;
 mod exposure;
+pub(super) mod issuers;
 pub(super) mod keys;
 pub(super) mod runs;
 

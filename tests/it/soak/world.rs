@@ -434,7 +434,7 @@ async fn client(store: &Store) -> CallingClient {
         .add_client(&add, &Actor::Operator, START)
         .await
         .unwrap();
-    CallingClient::authenticate(secret.expose(), store)
+    CallingClient::by_secret(secret.expose(), store)
         .await
         .unwrap()
 }

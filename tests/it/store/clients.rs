@@ -6,7 +6,7 @@ use runmint::domain::pattern::Pattern;
 use runmint::domain::phase::Phase;
 use runmint::domain::run::RunState;
 use runmint::domain::subject::SubjectForm;
-use runmint::store::{RunFilter, StoreError};
+use runmint::store::{AddRun, RunFilter, StoreError};
 
 use super::{ACTOR, add_client, add_run, at, client, events, hash, opened, run};
 use crate::harness::Database;
@@ -104,8 +104,8 @@ async fn a_client_goes_with_its_secrets_and_its_runs() {
     assert_eq!(events(&store, EventKind::ClientRemoved).await.len(), 1);
 
     let late = run("4", "atlantis");
-    let added = store.add_run(&late, &hash("4"), &opened(&late)).await;
-    assert!(!added.unwrap(), "a run of a client that is gone");
+    let added = store.add_run(&late, &hash("4"), None, &opened(&late)).await;
+    assert_eq!(added.unwrap(), AddRun::ClientGone);
     assert_eq!(store.find_run("4").await.unwrap(), None);
     assert_eq!(events(&store, EventKind::RunOpened).await.len(), 3);
 }

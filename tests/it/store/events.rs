@@ -144,6 +144,7 @@ async fn living_tokens_are_counted_by_run_and_audience() {
         },
         authority: Authority::Client("atlantis".to_owned()),
         version: Version(1),
+        take: None,
     };
     let batch = [
         token("run-1", "aws", 100),

@@ -20,6 +20,7 @@ fn entry(version: i64, authority: Authority, now: Timestamp, expires_at: Timesta
         },
         authority,
         version: Version(version),
+        take: None,
     }
 }
 

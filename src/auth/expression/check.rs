@@ -1,0 +1,381 @@
+//! The types of an expression, as far as they are known before a token is there. `cel` itself finds
+//! such mistakes only when it evaluates, which is when a run needs its token.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cel::Value;
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
+
+/// Evaluation takes up to 40 kB of stack for each level, and has 2 MB.
+const DEEPEST: usize = 24;
+
+/// What is known of a value before it is there. Claims are [`Kind::Any`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Any,
+    Bool,
+    Bytes,
+    Double,
+    Int,
+    List,
+    Map,
+    Null,
+    Text,
+    Uint,
+}
+
+pub(super) fn kind_of(value: &Value) -> Kind {
+    match value {
+        Value::Bool(_) => Kind::Bool,
+        Value::Bytes(_) => Kind::Bytes,
+        Value::Float(_) => Kind::Double,
+        Value::Int(_) => Kind::Int,
+        Value::List(_) => Kind::List,
+        Value::Map(_) => Kind::Map,
+        Value::Null => Kind::Null,
+        Value::String(_) => Kind::Text,
+        Value::UInt(_) => Kind::Uint,
+        _ => Kind::Any,
+    }
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "something",
+            Self::Bool => "true or false",
+            Self::Bytes => "bytes",
+            Self::Double => "a floating-point number",
+            Self::Int | Self::Uint => "a number",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Null => "null",
+            Self::Text => "a text",
+        }
+    }
+
+    pub(super) fn may_be(self, other: Self) -> bool {
+        self == Self::Any || other == Self::Any || self == other
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Any | Self::Double | Self::Int | Self::Uint)
+    }
+
+    fn join(self, other: Self) -> Self {
+        if self == other { self } else { Self::Any }
+    }
+}
+
+/// The functions that expressions may call: name, target, arguments, result. A list that is closed:
+/// what is not in it is refused when it is saved, not when a run needs a token.
+const FUNCTIONS: &[(&str, Option<Kind>, &[Kind], Kind)] = &[
+    ("charAt", Some(Kind::Text), &[Kind::Int], Kind::Text),
+    ("contains", Some(Kind::Text), &[Kind::Text], Kind::Bool),
+    ("double", None, &[Kind::Any], Kind::Double),
+    ("endsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
+    ("indexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
+    ("int", None, &[Kind::Any], Kind::Int),
+    ("join", Some(Kind::List), &[], Kind::Text),
+    ("join", Some(Kind::List), &[Kind::Text], Kind::Text),
+    ("lastIndexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
+    ("lowerAscii", Some(Kind::Text), &[], Kind::Text),
+    ("matches", Some(Kind::Text), &[Kind::Text], Kind::Bool),
+    (
+        "replace",
+        Some(Kind::Text),
+        &[Kind::Text, Kind::Text],
+        Kind::Text,
+    ),
+    ("size", None, &[Kind::Any], Kind::Int),
+    ("size", Some(Kind::Any), &[], Kind::Int),
+    ("split", Some(Kind::Text), &[Kind::Text], Kind::List),
+    ("startsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
+    ("string", None, &[Kind::Any], Kind::Text),
+    ("substring", Some(Kind::Text), &[Kind::Int], Kind::Text),
+    (
+        "substring",
+        Some(Kind::Text),
+        &[Kind::Int, Kind::Int],
+        Kind::Text,
+    ),
+    ("trim", Some(Kind::Text), &[], Kind::Text),
+    ("upperAscii", Some(Kind::Text), &[], Kind::Text),
+];
+
+/// What is wrong, and with which node.
+pub(super) struct Fault {
+    pub(super) id: u64,
+    pub(super) message: String,
+}
+
+fn fault<T>(id: u64, message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault {
+        id,
+        message: message.into(),
+    })
+}
+
+/// Finds what an expression gives.
+///
+/// # Errors
+/// A name, function or type that does not fit, and the node that it is in.
+pub(super) fn check(expression: &IdedExpr) -> Result<Kind, Fault> {
+    Checker::default().check(expression)
+}
+
+#[derive(Default)]
+struct Checker {
+    /// The variables of `all`, `exists`, `map` and `filter` around this place.
+    variables: BTreeMap<String, Kind>,
+    /// How many of those are around this place.
+    loops: usize,
+    /// How many expressions are around this place.
+    depth: usize,
+}
+
+impl Checker {
+    fn check(&mut self, node: &IdedExpr) -> Result<Kind, Fault> {
+        if self.depth >= DEEPEST {
+            return fault(
+                node.id,
+                "is nested too deeply; split it into several conditions",
+            );
+        }
+        self.depth += 1;
+        let kind = self.kind(node);
+        self.depth -= 1;
+        kind
+    }
+
+    fn kind(&mut self, node: &IdedExpr) -> Result<Kind, Fault> {
+        match &node.expr {
+            Expr::Call(call) => self.call(node.id, call),
+            Expr::Comprehension(comprehension) => self.comprehension(node.id, comprehension),
+            Expr::Ident(name) => match (name.as_str(), self.variables.get(name)) {
+                ("claims", _) => Ok(Kind::Map),
+                (_, Some(kind)) => Ok(*kind),
+                (name, None) => fault(
+                    node.id,
+                    format!("`{name}` is not known; a token's claims are under `claims`"),
+                ),
+            },
+            Expr::List(list) => {
+                for element in &list.elements {
+                    self.check(element)?;
+                }
+                Ok(Kind::List)
+            }
+            Expr::Literal(literal) => Ok(match literal {
+                LiteralValue::Boolean(_) => Kind::Bool,
+                LiteralValue::Bytes(_) => Kind::Bytes,
+                LiteralValue::Double(_) => Kind::Double,
+                LiteralValue::Int(_) => Kind::Int,
+                LiteralValue::Null => Kind::Null,
+                LiteralValue::String(_) => Kind::Text,
+                LiteralValue::UInt(_) => Kind::Uint,
+            }),
+            Expr::Select(select) => match self.check(&select.operand)? {
+                Kind::Any | Kind::Map if select.test => Ok(Kind::Bool),
+                Kind::Any | Kind::Map => Ok(Kind::Any),
+                other => fault(
+                    node.id,
+                    format!("{} has no member `{}`", other.name(), select.field),
+                ),
+            },
+            Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => fault(
+                node.id,
+                "maps and messages cannot be made here; conditions and names need none",
+            ),
+        }
+    }
+
+    fn comprehension(&mut self, id: u64, node: &ComprehensionExpr) -> Result<Kind, Fault> {
+        match self.check(&node.iter_range)? {
+            Kind::Any | Kind::List | Kind::Map => {}
+            other => {
+                return fault(
+                    node.iter_range.id,
+                    format!("{} has no elements", other.name()),
+                );
+            }
+        }
+        if self.loops > 0 {
+            // A token may hold lists of thousands; one inside another would be millions of steps.
+            return fault(
+                id,
+                "one `all`, `exists`, `map` or `filter` inside another is not allowed",
+            );
+        }
+        let accumulator = self.check(&node.accu_init)?;
+        let around = self.variables.clone();
+        self.variables.insert(node.iter_var.clone(), Kind::Any);
+        if let Some(second) = &node.iter_var2 {
+            self.variables.insert(second.clone(), Kind::Any);
+        }
+        self.variables.insert(node.accu_var.clone(), accumulator);
+        self.loops += 1;
+        let result = self
+            .check(&node.loop_cond)
+            .and_then(|_| self.check(&node.loop_step))
+            .and_then(|_| self.check(&node.result));
+        self.loops -= 1;
+        self.variables = around;
+        result
+    }
+
+    fn call(&mut self, id: u64, call: &CallExpr) -> Result<Kind, Fault> {
+        let target = match &call.target {
+            Some(target) => Some(self.check(target)?),
+            None => None,
+        };
+        let mut kinds = Vec::with_capacity(call.args.len());
+        for argument in &call.args {
+            kinds.push(self.check(argument)?);
+        }
+        if target.is_none()
+            && let Some(result) = operator(&call.func_name, &kinds)
+        {
+            return result.or_else(|message| fault(id, message));
+        }
+        let name = call.func_name.as_str();
+        let of_that_name = || FUNCTIONS.iter().filter(|(known, ..)| *known == name);
+        if of_that_name().next().is_none() {
+            let known: BTreeSet<_> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
+            let known: Vec<_> = known.into_iter().collect();
+            return fault(
+                id,
+                format!(
+                    "there is no function `{name}`; there are {}",
+                    known.join(", ")
+                ),
+            );
+        }
+        let fits = |wanted: Option<Kind>, arguments: &[Kind]| {
+            let on_target = match (wanted, target) {
+                (Some(wanted), Some(target)) => wanted.may_be(target),
+                (None, None) => true,
+                _ => false,
+            };
+            on_target
+                && arguments.len() == kinds.len()
+                && arguments.iter().zip(&kinds).all(|(a, b)| a.may_be(*b))
+        };
+        let Some((.., result)) = of_that_name().find(|(_, wanted, args, _)| fits(*wanted, args))
+        else {
+            let on = target.map_or_else(String::new, |target| format!(" of {}", target.name()));
+            let with: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            return fault(
+                id,
+                format!("there is no `{name}`{on} with ({})", with.join(", ")),
+            );
+        };
+        if name == "matches" {
+            check_pattern(&call.args)?;
+        }
+        Ok(*result)
+    }
+}
+
+/// A regular expression is written down, not taken from a claim, so that it can be checked now.
+fn check_pattern(arguments: &[IdedExpr]) -> Result<(), Fault> {
+    let Some(argument) = arguments.first() else {
+        return Ok(());
+    };
+    let Expr::Literal(LiteralValue::String(pattern)) = &argument.expr else {
+        return fault(argument.id, "a pattern must be written here, in quotes");
+    };
+    regex::Regex::new(pattern.inner())
+        .map(drop)
+        .or_else(|error| fault(argument.id, format!("is no regular expression: {error}")))
+}
+
+/// What an operator gives; nothing if the name is none of an operator.
+fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
+    let all = |kind: Kind| kinds.iter().all(|found| found.may_be(kind));
+    let (first, second) = (
+        kinds.first().copied().unwrap_or(Kind::Any),
+        kinds.get(1).copied().unwrap_or(Kind::Any),
+    );
+    let two = || format!("{} and {}", first.name(), second.name());
+    let comparable = first.may_be(second) || (first.is_number() && second.is_number());
+    let refuse = |what: &str| Err(format!("{what} {}", two()));
+    let result = match name {
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE
+            if all(Kind::Bool) =>
+        {
+            Ok(Kind::Bool)
+        }
+        operators::LOGICAL_AND | operators::LOGICAL_OR => {
+            refuse("`&&` and `||` need true or false on both sides, not")
+        }
+        operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE => {
+            Err(format!("`!` needs true or false, not {}", first.name()))
+        }
+        operators::NEGATE if first.is_number() => Ok(first),
+        operators::NEGATE => Err(format!("`-` needs a number, not {}", first.name())),
+        operators::EQUALS | operators::NOT_EQUALS => {
+            if comparable || [first, second].contains(&Kind::Null) {
+                Ok(Kind::Bool)
+            } else {
+                refuse("these are never equal:")
+            }
+        }
+        operators::LESS
+        | operators::LESS_EQUALS
+        | operators::GREATER
+        | operators::GREATER_EQUALS => {
+            let has_order = |kind| !matches!(kind, Kind::List | Kind::Map | Kind::Null);
+            if comparable && has_order(first) && has_order(second) {
+                Ok(Kind::Bool)
+            } else {
+                refuse("there is no order between")
+            }
+        }
+        operators::ADD => {
+            let can = |kind| !matches!(kind, Kind::Bool | Kind::Map | Kind::Null);
+            if first.may_be(second) && can(first) && can(second) {
+                Ok(if first == Kind::Any { second } else { first })
+            } else {
+                refuse("`+` does not take")
+            }
+        }
+        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
+            if first.is_number() && second.is_number() && first.may_be(second) {
+                Ok(if first == Kind::Any { second } else { first })
+            } else {
+                refuse("there is no arithmetic with")
+            }
+        }
+        operators::CONDITIONAL => {
+            let third = kinds.get(2).copied().unwrap_or(Kind::Any);
+            if first.may_be(Kind::Bool) {
+                Ok(second.join(third))
+            } else {
+                Err(format!(
+                    "`?` needs true or false before it, not {}",
+                    first.name()
+                ))
+            }
+        }
+        operators::IN => match second {
+            Kind::Any | Kind::List | Kind::Map => Ok(Kind::Bool),
+            other => Err(format!(
+                "`in` needs a list or a map after it, not {}",
+                other.name()
+            )),
+        },
+        operators::INDEX => match (first, second) {
+            (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => {
+                Ok(Kind::Any)
+            }
+            (Kind::List, other) => Err(format!("a list's index is a number, not {}", other.name())),
+            (other, _) => Err(format!("{} has no `[…]`", other.name())),
+        },
+        _ => return None,
+    };
+    Some(result)
+}
