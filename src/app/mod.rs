@@ -21,6 +21,7 @@ use crate::keys::keyring::{KeyringError, KeyringHandle};
 use crate::keys::publish::Probe;
 use crate::keys::rotation::{Rotation, RotationError};
 use crate::keys::seal::SealError;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::mint::Mint;
 use crate::store::{Store, StoreError};
@@ -50,6 +51,8 @@ pub struct App {
     pub mint: Mint,
     /// Whom operators are told by.
     pub admin_token: AdminToken,
+    /// What callers may cost.
+    pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -173,6 +176,7 @@ impl App {
             metrics: metrics.clone(),
         };
         let app = Self {
+            limits: Limits::new(&settings.limits, metrics.clone()),
             probe: Probe::new(settings.probe_url(&issuer))?,
             settings: Arc::new(settings),
             issuer,

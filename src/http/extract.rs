@@ -8,19 +8,23 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::attempt::{Attempt, CallerAddress, bearer, refused};
 use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
-use crate::auth::{AuthError, CallingClient, CallingRun, Operator};
+use crate::auth::secret::Kind;
+use crate::auth::{CallingClient, CallingRun, Operator};
 use crate::domain::InvalidField;
 
 impl FromRequestParts<App> for CallingClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self::authenticate(bearer(parts)?, &app.store)
-            .await
-            .inspect_err(log)?)
+        let attempt = Attempt::begin(parts, app, Kind::Client)?;
+        let caller = attempt.judge(Self::authenticate(attempt.bearer, &app.store).await)?;
+        let name = caller.client().name.as_str();
+        app.limits.request_of_client(name, app.clock.now())?;
+        Ok(caller)
     }
 }
 
@@ -28,9 +32,11 @@ impl FromRequestParts<App> for CallingRun {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self::authenticate(bearer(parts)?, &app.store)
-            .await
-            .inspect_err(log)?)
+        let attempt = Attempt::begin(parts, app, Kind::Run)?;
+        let caller = attempt.judge(Self::authenticate(attempt.bearer, &app.store).await)?;
+        app.limits
+            .request_of_run(&caller.run().id, app.clock.now())?;
+        Ok(caller)
     }
 }
 
@@ -38,10 +44,10 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(app
-            .admin_token
-            .authenticate(bearer(parts)?)
-            .inspect_err(log)?)
+        // Compared in memory, so the right one passes whatever its address did.
+        bearer(parts)
+            .and_then(|bearer| app.admin_token.authenticate(bearer))
+            .map_err(|error| refused(app, CallerAddress::of(parts, app).0, error))
     }
 }
 
@@ -52,23 +58,6 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
         let id = parts.extensions.get::<Self>().cloned();
         Ok(id.unwrap_or_else(|| Self(String::new())))
     }
-}
-
-/// The scheme's case does not matter (RFC 9110 section 11.1); cosign writes `bearer`.
-fn bearer(parts: &Parts) -> Result<&str, AuthError> {
-    parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .filter(|token| !token.is_empty())
-        .ok_or(AuthError::Missing)
-}
-
-fn log(error: &AuthError) {
-    tracing::warn!(%error, "a caller was not authenticated");
 }
 
 /// A JSON body; unknown fields are refused by the types themselves.

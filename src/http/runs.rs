@@ -173,6 +173,7 @@ pub(super) async fn open(
     if !app.store.add_run(&run, &secret.hash(), &opened).await? {
         return Err(crate::auth::AuthError::Unknown("client secret").into());
     }
+    app.limits.accepted(&secret.hash());
     tracing::info!(
         run.id = run.id,
         client.id = client.name.as_str(),

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::harness::{AWS, Answer, TestApp, VAULT, claims, decode, run_body};
 
 /// Holds every connection of a store: what comes next waits for the database.
-async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
+pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
     let mut held: Vec<Box<dyn Send>> = Vec::new();
     match store {
         Store::Sqlite { write: pool, .. } => {

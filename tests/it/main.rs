@@ -26,6 +26,8 @@ mod harness;
 #[cfg(test)]
 mod jwks;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod migrations;
