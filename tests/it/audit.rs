@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::future::ready;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use axum::http::{Method, StatusCode};
-use runmint::store::Store;
+use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::store::{EventFilter, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -281,6 +282,58 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
     }
     app.token(&run).await;
     assert_eq!(app.events("token.minted").await.len(), 1);
+}
+
+/// Lets a future take one step.
+async fn ends_at_once(future: Pin<&mut impl Future<Output = ()>>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = ready(()) => false,
+    }
+}
+
+#[tokio::test]
+async fn refusals_beyond_the_queue_are_dropped_and_counted_and_the_others_recorded() {
+    const QUEUE: usize = 1_024;
+    const DROPPED: usize = 76;
+    let app = TestApp::start().await;
+    let note = |number: usize| {
+        let event = Event {
+            request_id: Some(number.to_string()),
+            ..Event::new(app.now(), EventKind::TokenRefused, Actor::Operator)
+        };
+        app.app.recorder.note(event)
+    };
+    // One step each: it is in the queue. The worker has had no turn yet.
+    for number in 0..QUEUE - 1 {
+        assert!(!ends_at_once(pin!(note(number))).await);
+    }
+    let mut last = pin!(note(QUEUE - 1));
+    assert!(!ends_at_once(last.as_mut()).await);
+    for number in QUEUE..QUEUE + DROPPED {
+        assert!(ends_at_once(pin!(note(number))).await);
+    }
+    let metrics = app.app.metrics.events_dropped.get();
+    assert_eq!(metrics, u64::try_from(DROPPED).unwrap());
+    // Nobody waits for the first ones any more; they are recorded all the same, in their turn.
+    last.await;
+    note(QUEUE + DROPPED).await;
+    let filter = EventFilter {
+        kind: Some(EventKind::TokenRefused),
+        ..EventFilter::default()
+    };
+    let recorded = app.app.store.events(&filter, 10_000).await.unwrap();
+    let numbers: Vec<_> = recorded
+        .iter()
+        .rev()
+        .map(|stored| stored.event.request_id.clone().unwrap())
+        .collect();
+    let expected: Vec<_> = (0..QUEUE)
+        .chain([QUEUE + DROPPED])
+        .map(|number| number.to_string())
+        .collect();
+    assert_eq!(numbers, expected);
 }
 
 #[tokio::test]
