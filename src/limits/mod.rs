@@ -2,8 +2,8 @@
 //! and run, places under way. All in memory, of this replica alone, and bounded itself.
 //!
 //! The attack thought of: somebody who fails on purpose, from an address that others share (a NAT, a
-//! proxy). So a secret that was accepted here not long ago is known, and is let through to the database
-//! whatever its address did.
+//! proxy). So a secret that was made or accepted here not long ago is known, and is let through to the
+//! database whatever its address did.
 
 pub mod address;
 mod rate;
@@ -32,7 +32,7 @@ struct Inner {
     addresses: Option<Rates<Address>>,
     clients: Option<Rates<String>>,
     runs: Option<Rates<String>>,
-    /// Hashes of secrets that were accepted.
+    /// Hashes of secrets that were made or accepted here.
     known: Cache<String, ()>,
     trusted_proxies: Networks,
     log: Throttle,
@@ -143,7 +143,7 @@ impl Limits {
         }
     }
 
-    /// Whether this secret was accepted here not long ago: no proof of anything, but whoever shows it is
+    /// Whether this secret was made or accepted here not long ago: no proof of anything, but whoever shows it is
     /// not guessing.
     pub fn is_known(&self, secret_hash: &str) -> bool {
         self.0.known.get(secret_hash).is_some()
