@@ -57,8 +57,8 @@ struct Around {
 /// sooner, and leaves the processor to others; no place of `server.max_concurrency` is held meanwhile.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// As many wait so at once; more are answered without a pause.
-const PAUSES: usize = 1_024;
+/// As many wait so at once, some kilobytes each; more are answered without a pause.
+const PAUSES: usize = 8_192;
 
 /// Answers what a URL exists for, but not with this method.
 pub(super) async fn wrong_method(method: Method) -> Problem {

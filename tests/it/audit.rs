@@ -5,12 +5,15 @@ use std::future::ready;
 use std::pin::{Pin, pin};
 
 use axum::http::{Method, StatusCode};
+use runmint::audit::Recorder;
 use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::domain::time::Timestamp;
+use runmint::metrics::Metrics;
 use runmint::store::{EventFilter, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{AWS, Answer, TestApp, VAULT, claims, decode, run_body};
+use crate::harness::{AWS, Answer, Database, START, TestApp, VAULT, claims, decode, run_body};
 
 /// Holds every connection of a store: what comes next waits for the database.
 pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
@@ -334,6 +337,30 @@ async fn refusals_beyond_the_queue_are_dropped_and_counted_and_the_others_record
         .map(|number| number.to_string())
         .collect();
     assert_eq!(numbers, expected);
+}
+
+#[tokio::test]
+async fn refusals_that_wait_are_recorded_before_the_worker_ends() {
+    let store = Database::new().await.store().await;
+    let (recorder, task) = Recorder::start(store.clone(), Metrics::default());
+    for seconds in 0..300 {
+        let at = Timestamp(START.0 + seconds);
+        let event = Event::new(at, EventKind::TokenRefused, Actor::Operator);
+        assert!(!ends_at_once(pin!(recorder.note(event))).await);
+    }
+    drop(recorder);
+    task.finish().await;
+    let recorded = store.events(&EventFilter::default(), 10_000).await.unwrap();
+    assert_eq!(recorded.len(), 300);
+}
+
+#[tokio::test]
+async fn refusals_that_the_database_does_not_take_are_counted_and_nobody_waits_for_ever() {
+    let app = TestApp::start().await;
+    app.app.store.close().await;
+    let event = Event::new(app.now(), EventKind::TokenRefused, Actor::Operator);
+    app.app.recorder.note(event).await;
+    assert_eq!(app.app.metrics.events_dropped.get(), 1);
 }
 
 #[tokio::test]

@@ -201,6 +201,7 @@ async fn without_body(server: &Server, from: &str, secret: &str) -> Answer {
     server.answer(client.post(url).bearer_auth(secret)).await
 }
 
+/// Linux lets a program call from any address of 127.0.0.0/8.
 async fn connect_from(address: &str, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket
