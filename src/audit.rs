@@ -1,16 +1,18 @@
 //! The audit log's way in: no token leaves before its record is durable.
 //!
 //! A group commit: records wait in a queue, one transaction takes all that wait, then their callers
-//! are answered. While it commits, the next batch gathers; nobody waits for a timer.
+//! are answered. While it commits, the next batch gathers; nobody waits for a timer. Events that no token
+//! waits for have a queue and a worker of their own, so that refusals do not keep tokens waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::domain::event::Event;
+use crate::limits::throttle::Throttle;
 use crate::metrics::Metrics;
 use crate::store::{Entry, Outcome, Store, StoreError};
 
@@ -18,15 +20,16 @@ use crate::store::{Entry, Outcome, Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct Recorder {
     queue: mpsc::Sender<Pending>,
+    notes: mpsc::Sender<Note>,
     store: Store,
     metrics: Metrics,
-    /// Whose turn it is to note an event.
-    notes: Arc<Semaphore>,
+    /// Of lines about a full queue of notes.
+    log: Arc<Throttle>,
     /// The last batch was not written.
     failing: Arc<AtomicBool>,
 }
 
-/// The worker behind a [`Recorder`]; it ends when every recorder is gone and the queue is empty.
+/// The workers behind a [`Recorder`]; they end when every recorder is gone and the queues are empty.
 #[derive(Debug)]
 pub struct RecorderTask(Option<JoinHandle<()>>);
 
@@ -35,6 +38,13 @@ pub struct RecorderTask(Option<JoinHandle<()>>);
 struct Pending {
     entries: Vec<Entry>,
     answer: oneshot::Sender<Result<Vec<Outcome>, RecordError>>,
+}
+
+/// An event on its way, and who waits for it.
+#[derive(Debug)]
+struct Note {
+    event: Event,
+    answer: oneshot::Sender<()>,
 }
 
 /// A promise of the outcome of some records, in their order.
@@ -58,26 +68,41 @@ const QUEUE: usize = 4_096;
 /// The records of as many callers go into one transaction at most.
 const BATCH: usize = 512;
 
+/// As many events wait at most; the next is dropped. Whoever is refused again and again can fill it.
+const NOTES: usize = 1_024;
+
+/// As many events go into one transaction at most: a token that waits for SQLite's only writer does
+/// not wait long.
+const NOTES_BATCH: usize = 256;
+
 /// A database that takes longer counts as down: callers are told so while they still listen.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Recorder {
-    /// Starts the worker.
+    /// Starts the workers.
     pub fn start(store: Store, metrics: Metrics) -> (Self, RecorderTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let (notes, noted) = mpsc::channel(NOTES);
         let failing = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(work(
+        let tokens = tokio::spawn(work(
             waiting,
             store.clone(),
             metrics.clone(),
             Arc::clone(&failing),
         ));
+        let events = tokio::spawn(write_notes(noted, store.clone(), metrics.clone()));
+        let task = tokio::spawn(async move {
+            if tokio::try_join!(tokens, events).is_err() {
+                tracing::error!("an audit worker panicked");
+            }
+        });
         (
             Self {
                 queue,
+                notes,
                 store,
                 metrics,
-                notes: Arc::new(Semaphore::new(1)),
+                log: Arc::new(Throttle::new(1)),
                 failing,
             },
             RecorderTask(Some(task)),
@@ -114,17 +139,21 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records an event that no token waits for, such as a refusal. A failure is logged: the caller
-    /// is refused all the same.
+    /// Records an event that no token waits for, such as a refusal, and returns once it is durable. A
+    /// failure is counted and logged: the caller is refused all the same.
     pub async fn note(&self, event: Event) {
-        // One at a time: whoever is refused again and again must not keep others from minting.
-        let _turn = self.notes.acquire().await;
-        if let Err(error) = self.store.add_event(&event).await {
-            self.metrics.store_failed("note");
+        let at = event.at;
+        let (answer, dealt_with) = oneshot::channel();
+        if self.notes.try_send(Note { event, answer }).is_ok() {
+            // Whatever has become of it, the worker has said so.
+            let _ = dealt_with.await;
+            return;
+        }
+        self.metrics.events_dropped.inc();
+        if let Some(left_out) = self.log.turn(at) {
             tracing::error!(
-                event.kind = event.kind.as_str(),
-                %error,
-                "an event could not be recorded"
+                events.dropped = left_out + 1,
+                "more refusals than can be recorded; these events are lost"
             );
         }
     }
@@ -141,18 +170,17 @@ impl Recording {
 }
 
 impl RecorderTask {
-    /// Waits until everything in the queue is recorded.
+    /// Waits until everything in the queues is recorded.
     pub async fn finish(mut self) {
         self.ended().await;
     }
 
-    /// Resolves when the worker has ended, which it does not while a recorder is in use unless it
+    /// Resolves when the workers have ended, which they do not while a recorder is in use unless one
     /// panicked.
     pub async fn ended(&mut self) {
         if let Some(task) = &mut self.0 {
-            if task.await.is_err() {
-                tracing::error!("the audit worker panicked");
-            }
+            // It does not panic, and says so if one of its workers did.
+            let _ = task.await;
             self.0 = None;
         }
     }
@@ -213,5 +241,31 @@ async fn commit(store: &Store, entries: &[Entry]) -> Result<Vec<Outcome>, StoreE
     match tokio::time::timeout(COMMIT_TIMEOUT, store.record(entries)).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Timeout),
+    }
+}
+
+async fn write_notes(mut noted: mpsc::Receiver<Note>, store: Store, metrics: Metrics) {
+    let mut batch = Vec::with_capacity(NOTES_BATCH);
+    while noted.recv_many(&mut batch, NOTES_BATCH).await > 0 {
+        let (events, callers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|Note { event, answer }| (event, answer))
+            .unzip();
+        let written = tokio::time::timeout(COMMIT_TIMEOUT, store.add_events(&events)).await;
+        if let Err(error) = written.unwrap_or(Err(StoreError::Timeout)) {
+            metrics.store_failed("note");
+            metrics
+                .events_dropped
+                .inc_by(u64::try_from(events.len()).unwrap_or(0));
+            tracing::error!(
+                %error,
+                events.dropped = events.len(),
+                events.first = events.first().map(|event| event.kind.as_str()),
+                "events could not be recorded"
+            );
+        }
+        for answer in callers {
+            let _ = answer.send(());
+        }
     }
 }

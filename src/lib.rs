@@ -17,6 +17,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod mint;
 pub mod server;

@@ -25,6 +25,10 @@ pub struct Metrics {
     pub faulty_tokens: Counter,
     /// Records per committed audit transaction.
     pub batch_size: Histogram,
+    /// Events that were not recorded: too many at once, or the database did not take them.
+    pub events_dropped: Counter,
+    /// Requests and connections that were turned away, by the limit that they met.
+    pub limited: Family<LimitLabels, Counter>,
     /// Failures of the database, by what was asked of it.
     pub store_errors: Family<OperationLabels, Counter>,
     /// Answers by listener and status.
@@ -52,6 +56,13 @@ pub struct TokenLabels {
     pub algorithm: &'static str,
     /// `minted`, `refused`, `unavailable` or `faulty`.
     pub result: &'static str,
+}
+
+/// Labels of [`Metrics::limited`].
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct LimitLabels {
+    /// The setting, without its section.
+    pub limit: &'static str,
 }
 
 /// Labels of [`Metrics::store_errors`].
@@ -95,6 +106,8 @@ impl Default for Metrics {
             mint_seconds: Histogram::new(seconds),
             faulty_tokens: Counter::default(),
             batch_size: Histogram::new(sizes),
+            events_dropped: Counter::default(),
+            limited: Family::default(),
             store_errors: Family::default(),
             responses: Family::default(),
             last_probe: Gauge::default(),
@@ -139,6 +152,16 @@ impl Metrics {
             "audit_batch_size",
             "Audit records per committed transaction",
             self.batch_size.clone(),
+        );
+        r.register(
+            "events_dropped",
+            "Events that were not recorded: too many at once, or the database did not take them",
+            self.events_dropped.clone(),
+        );
+        r.register(
+            "limited",
+            "Requests and connections turned away, by limit",
+            self.limited.clone(),
         );
         r.register(
             "store_errors",

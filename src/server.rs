@@ -1,5 +1,7 @@
 //! Runs both listeners and the background jobs; the death of one ends all.
 
+mod connections;
+
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::Bounded;
 use crate::app::App;
 use crate::audit::RecorderTask;
 use crate::http;
@@ -51,6 +54,15 @@ const MAINTENANCE: Duration = Duration::from_hours(1);
 /// How long a connection may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a silent HTTP/2 connection is asked whether somebody is there, and how long for an answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How many requests one HTTP/2 connection may send at once (RFC 9113 section 6.5.2 recommends no fewer).
+const STREAMS: u32 = 100;
+
+/// How much of a request's head an HTTP/1 connection holds, in bytes.
+const HEAD: usize = 64 * 1024;
+
 /// Serves until `shutdown`, then finishes and records what is under way.
 ///
 /// # Errors
@@ -73,14 +85,23 @@ pub async fn serve(
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(listener)?
             .handle(handle.clone())
+            .acceptor(Bounded::new(&app))
             .first_request_timeout(HEAD_TIMEOUT);
         server
             .http_builder()
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT);
-        server.http_builder().http2().timer(TokioTimer::new());
-        tasks.spawn(async move { server.serve(router.into_make_service()).await });
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD);
+        server
+            .http_builder()
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE);
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
+        tasks.spawn(async move { server.serve(router).await });
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             shutdown.cancelled().await;

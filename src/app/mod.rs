@@ -22,6 +22,7 @@ use crate::keys::keyring::{KeyringError, KeyringHandle};
 use crate::keys::publish::Probe;
 use crate::keys::rotation::{Rotation, RotationError};
 use crate::keys::seal::SealError;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::mint::Mint;
 use crate::store::{Store, StoreError};
@@ -53,6 +54,8 @@ pub struct App {
     pub mint: Mint,
     /// Whom operators are told by.
     pub admin_token: AdminToken,
+    /// What callers may cost.
+    pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -177,6 +180,7 @@ impl App {
             metrics: metrics.clone(),
         };
         let app = Self {
+            limits: Limits::new(&settings.limits, metrics.clone()),
             probe: Probe::new(settings.probe_url(&issuer))?,
             settings: Arc::new(settings),
             issuer,
@@ -261,7 +265,7 @@ mod tests {
             .add_client(&add, &Actor::Operator, NOW)
             .await
             .unwrap();
-        let caller = CallingClient::by_secret(secret.expose(), &app.store)
+        let caller = CallingClient::authenticate(secret.expose(), &app.store)
             .await
             .unwrap();
         let subject = "organization:acme:project:p:workspace:w:run_phase:plan"

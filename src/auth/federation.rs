@@ -41,6 +41,16 @@ struct Accepted {
     keys: Arc<IssuerKeys>,
 }
 
+/// A token that claims to be of a trusted issuer, and alive, and for us. Nobody has looked at its
+/// signature.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    accepted: Arc<Accepted>,
+    unverified: Unverified<'a>,
+    described: String,
+    until: Timestamp,
+}
+
 /// A token that its issuer has signed, that is for us, and that is alive.
 #[derive(Clone, Debug)]
 pub struct ForeignToken {
@@ -63,8 +73,6 @@ pub struct Refusal {
     pub issuer: Option<Name>,
     /// Why.
     pub reason: String,
-    /// Its issuer has signed it: it is not forged, so it is worth a record.
-    pub is_genuine: bool,
     /// It may be accepted in a moment: its issuer's keys cannot be had now.
     pub is_passing: bool,
 }
@@ -165,76 +173,38 @@ impl Federation {
         Ok(true)
     }
 
-    /// Verifies a token and finds who it stands for. It is not taken yet.
+    /// Looks at a token as far as that costs next to nothing: its form, whose it claims to be, its
+    /// claims. No key is touched.
     ///
     /// # Errors
     /// [`Refusal`] with the reason.
-    pub async fn accept(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<(ForeignToken, Identity), Refusal> {
-        let forged = |issuer: Option<&Name>, reason: String| Refusal {
+    pub fn consider<'a>(&self, token: &'a str, now: Timestamp) -> Result<Candidate<'a>, Refusal> {
+        let refusal = |issuer: Option<&Name>, reason: String| Refusal {
             issuer: issuer.cloned(),
             reason,
-            is_genuine: false,
             is_passing: false,
         };
         let unverified = Unverified::parse(token).map_err(|reason| {
             let about = fingerprint_of(token);
-            forged(None, format!("{reason} (fingerprint {about})"))
+            refusal(None, format!("{reason} (fingerprint {about})"))
         })?;
         let described = unverified.described();
-        let snapshot = self.current.load_full();
+        let snapshot = self.current.load();
         let accepted = snapshot.by_issuer.get(&unverified.issuer).ok_or_else(|| {
             let issuer = shown(&unverified.issuer);
-            forged(
-                None,
-                format!("its `iss` {issuer} is no trusted issuer; {described}"),
-            )
+            let reason = format!("its `iss` {issuer} is no trusted issuer; {described}");
+            refusal(None, reason)
         })?;
-        let name = &accepted.issuer.name;
-        let refused = |reason: String| forged(Some(name), format!("{reason}; {described}"));
-        let definition = &accepted.issuer.definition;
-        let validity = unverified.check(definition, now).map_err(refused)?;
-        let key = accepted
-            .keys
-            .find(&unverified.kid, unverified.algorithm, now)
-            .await
-            .map_err(|error| Refusal {
-                is_passing: matches!(error, KeysError::Busy | KeysError::Fetch(_)),
-                ..refused(error.to_string())
-            })?;
-        if !key.verifies(
-            unverified.algorithm,
-            unverified.message,
-            unverified.signature,
-        ) {
-            return Err(refused(
-                "its signature is not that of its issuer's key".to_owned(),
-            ));
-        }
-        let take = Take {
-            id: unverified.fingerprint(),
-            by: Uuid::new_v4().to_string(),
-            until: validity.until,
-            issuer: name.to_string(),
-            revision: accepted.issuer.revision,
-        };
-        let claims = unverified.into_claims();
-        let mapped = accepted.mapping.map(&claims, Uuid::new_v4().as_bytes());
-        let Mapped { rule, identity } = mapped.map_err(|reason| Refusal {
-            is_genuine: true,
-            ..refused(reason)
-        })?;
-        let foreign = ForeignToken {
-            issuer: name.clone(),
-            rule,
+        let issuer = &accepted.issuer;
+        let validity = unverified
+            .check(&issuer.definition, now)
+            .map_err(|reason| refusal(Some(&issuer.name), format!("{reason}; {described}")))?;
+        Ok(Candidate {
+            accepted: Arc::clone(accepted),
+            unverified,
             described,
-            take,
             until: validity.until,
-        };
-        Ok((foreign, identity))
+        })
     }
 
     /// Says what would become of a token, and takes nothing. With a `draft`, it is held against that.
@@ -345,6 +315,67 @@ impl Federation {
             "its `iss` {} is no trusted issuer{hint}",
             shown(issuer)
         ))
+    }
+}
+
+impl Candidate<'_> {
+    /// Whose it claims to be, as a hash: by `iss` and `sub`.
+    pub fn holder(&self) -> String {
+        self.unverified.holder()
+    }
+
+    /// Verifies it and finds who it stands for. It is not taken yet.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason.
+    pub async fn verify(self, now: Timestamp) -> Result<(ForeignToken, Identity), Refusal> {
+        let Self {
+            accepted,
+            unverified,
+            described,
+            until,
+        } = self;
+        let issuer = &accepted.issuer;
+        let refused = |reason: String| Refusal {
+            issuer: Some(issuer.name.clone()),
+            reason: format!("{reason}; {described}"),
+            is_passing: false,
+        };
+        let key = accepted
+            .keys
+            .find(&unverified.kid, unverified.algorithm, now)
+            .await
+            .map_err(|error| Refusal {
+                is_passing: matches!(error, KeysError::Busy | KeysError::Fetch(_)),
+                ..refused(error.to_string())
+            })?;
+        if !key.verifies(
+            unverified.algorithm,
+            unverified.message,
+            unverified.signature,
+        ) {
+            return Err(refused(
+                "its signature is not that of its issuer's key".to_owned(),
+            ));
+        }
+        let take = Take {
+            id: unverified.fingerprint(),
+            by: Uuid::new_v4().to_string(),
+            until,
+            issuer: issuer.name.to_string(),
+            revision: issuer.revision,
+        };
+        let claims = unverified.into_claims();
+        let mapped = accepted.mapping.map(&claims, Uuid::new_v4().as_bytes());
+        let Mapped { rule, identity } = mapped.map_err(refused)?;
+        let foreign = ForeignToken {
+            issuer: issuer.name.clone(),
+            rule,
+            described,
+            take,
+            until,
+        };
+        Ok((foreign, identity))
     }
 }
 

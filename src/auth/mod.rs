@@ -13,7 +13,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use self::federation::{Federation, ForeignToken, Refusal};
+use self::federation::{Candidate, ForeignToken, Refusal};
 use self::mapping::Identity;
 use self::secret::{Kind, Secret, SecretError};
 use crate::domain::client::Client;
@@ -73,33 +73,11 @@ pub enum AuthError {
 }
 
 impl CallingClient {
-    /// Finds the client that has this secret, or that this foreign token stands for.
-    ///
-    /// # Errors
-    /// As [`AuthError`] says.
-    pub async fn authenticate(
-        bearer: &str,
-        store: &Store,
-        federation: &Federation,
-        now: Timestamp,
-    ) -> Result<Self, AuthError> {
-        // Secrets have no dot, compact tokens have two.
-        if bearer.contains('.') {
-            return match Federated::authenticate(bearer, store, federation, now).await? {
-                Federated::Client(client) => Ok(client),
-                Federated::Workload(workload) => Err(workload.foreign.refused(
-                    "it stands for a workload, not for a client; exchange it at /oauth/token",
-                )),
-            };
-        }
-        Self::by_secret(bearer, store).await
-    }
-
     /// Finds the client that has this secret.
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub async fn by_secret(secret: &str, store: &Store) -> Result<Self, AuthError> {
+    pub async fn authenticate(secret: &str, store: &Store) -> Result<Self, AuthError> {
         let secret = Secret::parse(Kind::Client, secret)?;
         store
             .find_client_by_secret(&secret.hash())
@@ -125,14 +103,11 @@ impl Federated {
     /// # Errors
     /// As [`AuthError`] says.
     pub async fn authenticate(
-        token: &str,
+        candidate: Candidate<'_>,
         store: &Store,
-        federation: &Federation,
         now: Timestamp,
     ) -> Result<Self, AuthError> {
-        let accepted = federation.accept(token, now).await;
-        let (foreign, identity) =
-            accepted.map_err(|refusal| AuthError::Foreign(Box::new(refusal)))?;
+        let (foreign, identity) = candidate.verify(now).await?;
         match identity {
             Identity::Client(name) => match store.find_client(name.as_str()).await? {
                 Some(client) => Ok(Self::Client(CallingClient(client, Some(foreign)))),
@@ -166,13 +141,18 @@ impl CallingWorkload {
 
 impl ForeignToken {
     /// Refuses it for a reason that its issuer has nothing to do with.
-    fn refused(&self, reason: &str) -> AuthError {
-        AuthError::Foreign(Box::new(Refusal {
+    pub fn refused(&self, reason: &str) -> AuthError {
+        AuthError::from(Refusal {
             issuer: Some(self.issuer.clone()),
             reason: format!("{reason}; rule {}, {}", self.rule, self.described),
-            is_genuine: true,
             is_passing: false,
-        }))
+        })
+    }
+}
+
+impl From<Refusal> for AuthError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Foreign(Box::new(refusal))
     }
 }
 

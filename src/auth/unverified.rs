@@ -163,6 +163,12 @@ impl<'a> Unverified<'a> {
         }
     }
 
+    /// A hash of whose token it says that it is.
+    pub(super) fn holder(&self) -> String {
+        let sub = self.claims["sub"].as_str().unwrap_or_default();
+        hash(&format!("holder\n{}\n{sub}", self.issuer))
+    }
+
     /// Some words about it for the log: what it says that it is.
     pub(super) fn described(&self) -> String {
         let claim = |name: &str| self.claims[name].as_str().map(shown);

@@ -27,6 +27,9 @@ impl Settings {
         if self.server.max_concurrency == 0 {
             return refuse("server.max_concurrency", "must be at least 1");
         }
+        if self.server.max_connections == 0 {
+            return refuse("server.max_connections", "must be at least 1");
+        }
         if self.server.max_body < 1_024 {
             return refuse("server.max_body", "must be at least 1024 bytes");
         }

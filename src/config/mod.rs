@@ -17,10 +17,10 @@ mod sections;
 mod values;
 
 pub use sections::{
-    AdminSettings, EventSettings, IssuerSettings, KeySettings, LogFormat, LogLevel, LogSettings,
-    RotationSettings, RunSettings, ServerSettings, StoreSettings, TokenSettings,
+    AdminSettings, EventSettings, IssuerSettings, KeySettings, LimitSettings, LogFormat, LogLevel,
+    LogSettings, RotationSettings, RunSettings, ServerSettings, StoreSettings, TokenSettings,
 };
-pub use values::{Hidden, Span};
+pub use values::{Hidden, Networks, Span};
 
 /// Every key, its default, and one comment each.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -51,6 +51,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The admin listener.
     pub admin: AdminSettings,
+    /// What a caller may cost.
+    pub limits: LimitSettings,
     /// The database.
     pub store: StoreSettings,
     /// Signing keys.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Hidden, Span};
+use super::values::{Hidden, Networks, Span};
 use crate::domain::key::Algorithm;
 
 /// `[issuer]`
@@ -28,6 +28,8 @@ pub struct ServerSettings {
     pub max_body: usize,
     /// How many requests are worked on at once.
     pub max_concurrency: usize,
+    /// How many connections each listener holds.
+    pub max_connections: usize,
     /// How long a shutdown waits for requests under way.
     pub shutdown_grace: Span,
 }
@@ -40,6 +42,20 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The admin token; empty: a file in `data_dir`.
     pub token: Hidden,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// How many failed authentications one address may have in a minute; 0: no limit.
+    pub failures_per_minute: u32,
+    /// How many requests one client, or one run, may send in a second; 0: no limit.
+    pub requests_per_second: u32,
+    /// How many requests one address may send in a second; 0: no limit.
+    pub address_requests_per_second: u32,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
 }
 
 /// `[store]`

@@ -13,6 +13,7 @@ use crate::domain::InvalidField;
 use crate::domain::denial::Denial;
 use crate::domain::run::RunState;
 use crate::keys::rotation::RotationError;
+use crate::limits::{Exceeded, Limit};
 use crate::mint::MintError;
 use crate::store::{StoreError, Taken};
 
@@ -93,6 +94,26 @@ impl Problem {
             detail,
         )
         .retry_after(RETRY_AFTER)
+    }
+
+    pub(super) fn too_many_requests(exceeded: Exceeded) -> Self {
+        let Exceeded { limit, retry_after } = exceeded;
+        let whose = match limit {
+            Limit::Failures => "failed authentications from this address",
+            Limit::Requests => "requests of this caller",
+            Limit::AddressRequests => "requests from this address",
+            Limit::Concurrency | Limit::Connections => "requests under way",
+        };
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+            format!(
+                "there were more {whose} than `{}` allows; try again in {retry_after} s",
+                limit.setting()
+            ),
+        )
+        .retry_after(retry_after)
     }
 
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
@@ -193,6 +214,12 @@ impl From<StoreError> for Problem {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(error: Exceeded) -> Self {
+        Self::too_many_requests(error)
     }
 }
 

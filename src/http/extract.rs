@@ -8,64 +8,33 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::attempt::{Attempt, bearer, client, unauthenticated};
 use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
-use crate::auth::{AuthError, CallingClient, CallingRun, Operator};
+use crate::auth::secret::Kind;
+use crate::auth::{CallingClient, CallingRun, Operator};
 use crate::domain::InvalidField;
-use crate::domain::event::{Actor, Event, EventKind};
-use crate::domain::name::Name;
 
 impl FromRequestParts<App> for CallingClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(client(app, bearer(parts)?, request_id(parts)).await?)
+        let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
+        client(parts, app, bearer).await
     }
-}
-
-/// The client that a secret or a foreign token belongs to; a refused token is recorded.
-pub(super) async fn client(
-    app: &App,
-    bearer: &str,
-    request_id: String,
-) -> Result<CallingClient, AuthError> {
-    let now = app.clock.now();
-    let client = CallingClient::authenticate(bearer, &app.store, &app.federation, now).await;
-    if let Err(error) = &client {
-        refused(app, error, request_id).await;
-    }
-    client
-}
-
-/// Logs and records that somebody was not authenticated.
-pub(super) async fn refused(app: &App, error: &AuthError, request_id: String) {
-    let AuthError::Foreign(refusal) = error else {
-        return log(error);
-    };
-    let issuer = refusal.issuer.as_ref();
-    tracing::warn!(
-        issuer.name = issuer.map(Name::as_str),
-        reason = refusal.reason,
-        "a foreign token was refused"
-    );
-    let actor = issuer.map_or(Actor::Anonymous, |name| Actor::Issuer(name.to_string()));
-    app.recorder
-        .note(Event {
-            request_id: Some(request_id),
-            reason: Some(refusal.reason.clone()),
-            ..Event::new(app.clock.now(), EventKind::IssuerTokenRefused, actor)
-        })
-        .await;
 }
 
 impl FromRequestParts<App> for CallingRun {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self::authenticate(bearer(parts)?, &app.store)
-            .await
-            .inspect_err(log)?)
+        let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
+        let attempt = Attempt::begin(parts, app, Kind::Run, bearer)?;
+        let caller = attempt.judge(Self::authenticate(attempt.bearer, &app.store).await)?;
+        app.limits
+            .request_of_run(&caller.run().id, app.clock.now())?;
+        Ok(caller)
     }
 }
 
@@ -73,10 +42,10 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(app
-            .admin_token
-            .authenticate(bearer(parts)?)
-            .inspect_err(log)?)
+        // Compared in memory, so the right one passes whatever its address did.
+        bearer(parts)
+            .and_then(|bearer| app.admin_token.authenticate(bearer))
+            .map_err(|error| unauthenticated(parts, app, error))
     }
 }
 
@@ -91,27 +60,6 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 pub(super) fn request_id(parts: &Parts) -> String {
     let id = parts.extensions.get::<RequestId>();
     id.map_or_else(String::new, |RequestId(id)| id.clone())
-}
-
-/// The scheme's case does not matter (RFC 9110 section 11.1); cosign writes `bearer`.
-pub(super) fn bearer(parts: &Parts) -> Result<&str, AuthError> {
-    authorization(parts, "bearer").ok_or(AuthError::Missing)
-}
-
-/// What the `Authorization` header holds, if it is of this scheme.
-pub(super) fn authorization<'a>(parts: &'a Parts, scheme: &str) -> Option<&'a str> {
-    parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(found, _)| found.eq_ignore_ascii_case(scheme))
-        .map(|(_, credentials)| credentials.trim())
-        .filter(|credentials| !credentials.is_empty())
-}
-
-fn log(error: &AuthError) {
-    tracing::warn!(%error, "a caller was not authenticated");
 }
 
 /// A JSON body; unknown fields are refused by the types themselves.

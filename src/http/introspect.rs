@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::extract::{authorization, bearer, client, request_id};
+use super::attempt::{authorization, bearer, client, unauthenticated};
 use super::oauth::Form;
 use super::oauth_error::{OAuthError, OAuthErrorBody};
 use super::runs::NO_STORE;
 use crate::app::App;
-use crate::auth::{AuthError, CallingClient};
+use crate::auth::CallingClient;
 use crate::domain::event::Actor;
 use crate::domain::run::RunState;
 use crate::domain::time::Timestamp;
@@ -51,18 +51,14 @@ impl FromRequestParts<App> for OAuthClient {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, OAuthError> {
         let Some(credentials) = authorization(parts, "basic") else {
-            let bearer = bearer(parts).map_err(OAuthError::from)?;
-            let _: CallingClient = client(app, bearer, request_id(parts)).await?;
+            let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
+            let _: CallingClient = client(parts, app, bearer).await?;
             return Ok(Self);
         };
         let wrong =
             || OAuthError::invalid_client("the client's name and secret are not known here");
         let (name, secret) = basic(credentials).ok_or_else(wrong)?;
-        let caller = client(app, &secret, request_id(parts)).await;
-        let caller = caller.map_err(|error| match error {
-            AuthError::Store(error) => error.into(),
-            _ => wrong(),
-        })?;
+        let caller = client(parts, app, &secret).await?;
         if caller.client().name.as_str() == name {
             Ok(Self)
         } else {

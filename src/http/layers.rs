@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,8 +15,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::attempt::CallerAddress;
 use super::error::Problem;
 use crate::app::App;
+use crate::limits::Limit as Bound;
+use crate::limits::shares::{Full, Shares};
 use crate::metrics::{Metrics, ResponseLabels};
 
 /// The request's id: taken from the caller if it is a sane one, made otherwise.
@@ -32,8 +35,30 @@ pub(super) fn around(router: Router, listener: &'static str, app: App) -> Router
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state((listener, app.metrics), observe))
+        .layer(from_fn_with_state(
+            Around {
+                listener,
+                metrics: app.metrics,
+                pauses: Arc::new(Semaphore::new(PAUSES)),
+            },
+            observe,
+        ))
 }
+
+/// What is around the routes of one listener.
+#[derive(Clone, Debug)]
+struct Around {
+    listener: &'static str,
+    metrics: Metrics,
+    pauses: Arc<Semaphore>,
+}
+
+/// How long whoever is over a limit waits for the answer that says so. A flood sends its next request no
+/// sooner, and leaves the processor to others; no place of `server.max_concurrency` is held meanwhile.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// As many wait so at once, some kilobytes each; more are answered without a pause.
+const PAUSES: usize = 8_192;
 
 /// Answers what a URL exists for, but not with this method.
 pub(super) async fn wrong_method(method: Method) -> Problem {
@@ -46,11 +71,7 @@ pub(super) async fn wrong_method(method: Method) -> Problem {
 }
 
 /// Names, logs and counts a request, and renders what went wrong.
-async fn observe(
-    State((listener, metrics)): State<(&'static str, Metrics)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn observe(State(around): State<Around>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request
         .headers()
@@ -64,17 +85,24 @@ async fn observe(
     let span = tracing::info_span!("request", request.id = id);
     async {
         let response = next.run(request).await;
-        let mut response = problem_of(&response).map_or(response, |problem| problem.render(&id));
+        let problem = problem_of(&response);
+        if response.status() == StatusCode::TOO_MANY_REQUESTS
+            && let Ok(_pause) = around.pauses.try_acquire()
+        {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let mut response = problem.map_or(response, |problem| problem.render(&id));
         let status = response.status();
-        metrics
+        around
+            .metrics
             .responses
             .get_or_create(&ResponseLabels {
-                listener,
+                listener: around.listener,
                 status: status.as_u16(),
             })
             .inc();
         tracing::debug!(
-            http.listener = listener,
+            http.listener = around.listener,
             http.method = %method,
             http.path = path,
             http.status = status.as_u16(),
@@ -152,7 +180,7 @@ fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
 /// Bounds how many requests are worked on at once, and for how long.
 pub(super) fn limit(app: &App) -> Limit {
     Limit {
-        permits: Arc::new(Semaphore::new(app.settings.server.max_concurrency)),
+        places: Shares::new(app.settings.server.max_concurrency),
         app: app.clone(),
     }
 }
@@ -160,19 +188,36 @@ pub(super) fn limit(app: &App) -> Limit {
 /// The bound of one listener.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
-    permits: Arc<Semaphore>,
+    places: Arc<Shares>,
     app: App,
 }
 
 /// See [`limit`].
 pub(super) async fn limited(State(limit): State<Limit>, request: Request, next: Next) -> Response {
-    let Ok(_permit) = limit.permits.try_acquire() else {
-        return Problem::unavailable("more requests are under way than `server.max_concurrency`")
+    let Limit { places, app } = &limit;
+    let (mut parts, body) = request.into_parts();
+    let caller = CallerAddress::of(&parts, app);
+    if let Err(exceeded) = app.limits.request_from(caller.0, app.clock.now()) {
+        return Problem::from(exceeded).into_response();
+    }
+    let _place = match places.take(Some(caller.0)) {
+        Ok(place) => place,
+        Err(full) => {
+            app.limits.turned_away(Bound::Concurrency);
+            return Problem::unavailable(match full {
+                Full::All => "more requests are under way than `server.max_concurrency`",
+                Full::Half => {
+                    "more requests of this address are under way than half of \
+                               `server.max_concurrency`"
+                }
+            })
             .retry_after(1)
             .into_response();
+        }
     };
-    let timeout = limit.app.settings.server.request_timeout.0;
-    tokio::time::timeout(timeout, next.run(request))
+    parts.extensions.insert(caller);
+    let request = Request::from_parts(parts, body);
+    tokio::time::timeout(app.settings.server.request_timeout.0, next.run(request))
         .await
         .unwrap_or_else(|_| {
             Problem::unavailable("the answer took longer than `server.request_timeout`")

@@ -1,6 +1,7 @@
 //! The URL table, and what goes around every route. The only user of `axum` and `tower-http`.
 
 mod admin;
+mod attempt;
 mod discovery;
 mod error;
 mod extract;

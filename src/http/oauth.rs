@@ -2,18 +2,20 @@
 
 use axum::Json as JsonBody;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::header;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{body, refused};
+use super::attempt::federated;
+use super::extract::body;
 use super::layers::RequestId;
 use super::oauth_error::{OAuthError, OAuthErrorBody};
 use super::runs::NO_STORE;
 use super::workload::audiences;
 use crate::app::App;
-use crate::auth::{AuthError, CallingWorkload, Federated};
+use crate::auth::{CallingWorkload, Federated};
 use crate::domain::denial::Mismatch;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
@@ -91,23 +93,20 @@ struct ExchangedToken {
 pub(super) async fn token(
     State(app): State<App>,
     RequestId(request_id): RequestId,
+    parts: Parts,
     form: Form,
 ) -> Result<Response, OAuthError> {
     let now = app.clock.now();
     let exchange = Exchange::parse(&form)?;
-    let token = &exchange.subject_token;
-    let caller = Federated::authenticate(token, &app.store, &app.federation, now).await;
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(error) => {
-            app.mint.refused(exchange.audiences.len().max(1));
-            refused(&app, &error, request_id).await;
-            return Err(match &error {
-                AuthError::Foreign(refusal) if !refusal.is_passing => OAuthError::token_refused(),
-                _ => error.into(),
-            });
+    let caller = federated(&parts, &app, &exchange.subject_token).await;
+    let caller = caller.map_err(|problem| {
+        app.mint.refused(exchange.audiences.len().max(1));
+        match problem.parts() {
+            // Whatever is wrong with the token is an invalid request (RFC 8693 section 2.2.2).
+            (StatusCode::UNAUTHORIZED, ..) => OAuthError::token_refused(),
+            _ => problem.into(),
         }
-    };
+    })?;
     match caller {
         Federated::Workload(workload) => {
             exchange_workload(&app, &exchange, &workload, request_id, now).await
@@ -207,7 +206,7 @@ impl Exchange {
             None => return Err(missing("grant_type", TOKEN_EXCHANGE)),
             Some(_) => {
                 return Err(OAuthError::new(
-                    axum::http::StatusCode::BAD_REQUEST,
+                    StatusCode::BAD_REQUEST,
                     "unsupported_grant_type",
                     format!("`grant_type` must be {TOKEN_EXCHANGE}"),
                 ));
@@ -227,7 +226,7 @@ impl Exchange {
         }
         if form.one("scope")?.is_some() {
             return Err(OAuthError::new(
-                axum::http::StatusCode::BAD_REQUEST,
+                StatusCode::BAD_REQUEST,
                 "invalid_scope",
                 "there are no scopes here; leave `scope` out",
             ));

@@ -196,6 +196,7 @@ pub(super) async fn open(
             return Err(not_taken(taken));
         }
     }
+    app.limits.accepted(&secret.hash());
     tracing::info!(
         run.id = run.id,
         client.id = client.name.as_str(),

@@ -106,8 +106,13 @@ pub(super) use insert_events;
 impl Store {
     /// Appends one event.
     pub async fn add_event(&self, event: &Event) -> Result<(), StoreError> {
+        self.add_events(std::slice::from_ref(event)).await
+    }
+
+    /// Appends events in their order: all of them or none.
+    pub async fn add_events(&self, events: &[Event]) -> Result<(), StoreError> {
         in_tx!(self, |tx| {
-            insert_events!(tx, std::slice::from_ref(event));
+            insert_events!(tx, events);
         })
     }
 

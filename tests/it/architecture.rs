@@ -13,9 +13,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("config", &["domain"]),
     ("metrics", &["domain"]),
+    ("limits", &["domain", "config", "metrics"]),
     // What is kept.
     ("store", &["domain"]),
-    ("audit", &["domain", "clock", "metrics", "store"]),
+    (
+        "audit",
+        &["domain", "clock", "metrics", "limits::throttle", "store"],
+    ),
     ("keys", &["domain", "clock", "metrics", "store", "audit"]),
     ("auth", &["domain", "clock", "store"]),
     // The use case.
@@ -35,19 +39,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "domain", "clock", "config", "metrics", "store", "audit", "keys", "auth", "mint",
+            "domain", "clock", "config", "metrics", "limits", "store", "audit", "keys", "auth",
+            "mint",
         ],
     ),
     // The store is reached through `app`; its errors, filters and rows are named.
     (
         "http",
         &[
-            "domain", "metrics", "store", "audit", "keys", "auth", "mint", "app",
+            "domain", "metrics", "limits", "store", "audit", "keys", "auth", "mint", "app",
         ],
     ),
     (
         "server",
-        &["app", "audit", "http", "keys::publish", "keys::rotation"],
+        &[
+            "app",
+            "audit",
+            "http",
+            "keys::publish",
+            "keys::rotation",
+            "limits",
+        ],
     ),
     // The roof.
     (
@@ -99,6 +111,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("eprintln!", &["cli/output.rs"]),
     ("eprint!", &["cli/output.rs"]),
     ("dbg!", &[]),
+    // Bounded tables, and networks.
+    ("quick_cache::", &["limits"]),
+    ("ipnet::", &["config"]),
+    ("tower_service::", &["server"]),
     // Arguments, metrics and logs.
     ("clap::", &["cli"]),
     ("prometheus_client::", &["metrics.rs"]),

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::future::ready;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use axum::http::{Method, StatusCode};
-use runmint::store::Store;
+use runmint::audit::Recorder;
+use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::domain::time::Timestamp;
+use runmint::metrics::Metrics;
+use runmint::store::{EventFilter, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{AWS, Answer, TestApp, VAULT, claims, decode, run_body};
+use crate::harness::{AWS, Answer, Database, START, TestApp, VAULT, claims, decode, run_body};
 
 /// Holds every connection of a store: what comes next waits for the database.
-async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
+pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
     let mut held: Vec<Box<dyn Send>> = Vec::new();
     match store {
         Store::Sqlite { write: pool, .. } => {
@@ -281,6 +285,82 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
     }
     app.token(&run).await;
     assert_eq!(app.events("token.minted").await.len(), 1);
+}
+
+/// Lets a future take one step.
+async fn ends_at_once(future: Pin<&mut impl Future<Output = ()>>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = ready(()) => false,
+    }
+}
+
+#[tokio::test]
+async fn refusals_beyond_the_queue_are_dropped_and_counted_and_the_others_recorded() {
+    const QUEUE: usize = 1_024;
+    const DROPPED: usize = 76;
+    let app = TestApp::start().await;
+    let note = |number: usize| {
+        let event = Event {
+            request_id: Some(number.to_string()),
+            ..Event::new(app.now(), EventKind::TokenRefused, Actor::Operator)
+        };
+        app.app.recorder.note(event)
+    };
+    // One step each: it is in the queue. The worker has had no turn yet.
+    for number in 0..QUEUE - 1 {
+        assert!(!ends_at_once(pin!(note(number))).await);
+    }
+    let mut last = pin!(note(QUEUE - 1));
+    assert!(!ends_at_once(last.as_mut()).await);
+    for number in QUEUE..QUEUE + DROPPED {
+        assert!(ends_at_once(pin!(note(number))).await);
+    }
+    let metrics = app.app.metrics.events_dropped.get();
+    assert_eq!(metrics, u64::try_from(DROPPED).unwrap());
+    // Nobody waits for the first ones any more; they are recorded all the same, in their turn.
+    last.await;
+    note(QUEUE + DROPPED).await;
+    let filter = EventFilter {
+        kind: Some(EventKind::TokenRefused),
+        ..EventFilter::default()
+    };
+    let recorded = app.app.store.events(&filter, 10_000).await.unwrap();
+    let numbers: Vec<_> = recorded
+        .iter()
+        .rev()
+        .map(|stored| stored.event.request_id.clone().unwrap())
+        .collect();
+    let expected: Vec<_> = (0..QUEUE)
+        .chain([QUEUE + DROPPED])
+        .map(|number| number.to_string())
+        .collect();
+    assert_eq!(numbers, expected);
+}
+
+#[tokio::test]
+async fn refusals_that_wait_are_recorded_before_the_worker_ends() {
+    let store = Database::new().await.store().await;
+    let (recorder, task) = Recorder::start(store.clone(), Metrics::default());
+    for seconds in 0..300 {
+        let at = Timestamp(START.0 + seconds);
+        let event = Event::new(at, EventKind::TokenRefused, Actor::Operator);
+        assert!(!ends_at_once(pin!(recorder.note(event))).await);
+    }
+    drop(recorder);
+    task.finish().await;
+    let recorded = store.events(&EventFilter::default(), 10_000).await.unwrap();
+    assert_eq!(recorded.len(), 300);
+}
+
+#[tokio::test]
+async fn refusals_that_the_database_does_not_take_are_counted_and_nobody_waits_for_ever() {
+    let app = TestApp::start().await;
+    app.app.store.close().await;
+    let event = Event::new(app.now(), EventKind::TokenRefused, Actor::Operator);
+    app.app.recorder.note(event).await;
+    assert_eq!(app.app.metrics.events_dropped.get(), 1);
 }
 
 #[tokio::test]

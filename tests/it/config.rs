@@ -64,6 +64,14 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("keys.previous_sealing_key_file", "/run/old", "/run/old"),
     ("keys.sealing_key", "c2VjcmV0", "********"),
     ("keys.sealing_key_file", "/run/key", "/run/key"),
+    ("limits.address_requests_per_second", "500", "500"),
+    ("limits.failures_per_minute", "30", "30"),
+    ("limits.requests_per_second", "100", "100"),
+    (
+        "limits.trusted_proxies",
+        "10.0.0.0/8,192.0.2.1",
+        "10.0.0.0/8, 192.0.2.1/32",
+    ),
     ("log.format", "json", "json"),
     ("log.level", "debug", "debug"),
     ("rotation.cache_leeway", "1m", "1m"),
@@ -81,6 +89,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("server.listen", "0.0.0.0:80", "0.0.0.0:80"),
     ("server.max_body", "4096", "4096"),
     ("server.max_concurrency", "8", "8"),
+    ("server.max_connections", "64", "64"),
     ("server.request_timeout", "5s", "5s"),
     ("server.shutdown_grace", "1m", "1m"),
     ("store.connections", "3", "3"),
@@ -227,6 +236,10 @@ fn a_malformed_value_is_refused_by_its_key() {
         ("keys.algorithm", "rs256"),
         ("log.format", "xml"),
         ("log.level", "loud"),
+        ("limits.failures_per_minute", "-1"),
+        ("limits.requests_per_second", "many"),
+        ("limits.trusted_proxies", "the proxy"),
+        ("limits.trusted_proxies", "10.0.0.0/33"),
         ("rotation", "90d"),
     ] {
         let (field, message) = refused(load(&[(&as_variable(key), wrong)]));
@@ -257,6 +270,10 @@ fn each_contradiction_is_refused_by_its_key() {
         (
             &[("SERVER__MAX_CONCURRENCY", "0")],
             "server.max_concurrency",
+        ),
+        (
+            &[("SERVER__MAX_CONNECTIONS", "0")],
+            "server.max_connections",
         ),
         (&[("SERVER__MAX_BODY", "1023")], "server.max_body"),
         (&[("STORE__CONNECTIONS", "0")], "store.connections"),

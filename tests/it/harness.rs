@@ -2,11 +2,13 @@
 //! that read like sentences, and a verifier that knows nothing but the published documents.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use jsonwebtoken::jwk::JwkSet;
@@ -368,6 +370,13 @@ impl<'a> Call<'a> {
                 value.parse().unwrap(),
             );
         }
+        self
+    }
+
+    /// From this address, as the socket's other end; without it there is none.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
+        self.request = self.request.extension(ConnectInfo(peer));
         self
     }
 

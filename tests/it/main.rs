@@ -38,6 +38,8 @@ mod issuers;
 #[cfg(test)]
 mod jwks;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod migrations;

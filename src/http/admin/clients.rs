@@ -109,6 +109,7 @@ pub(in crate::http) async fn add(
         secret_hash: secret.hash(),
     };
     app.store.add_client(&added, &Actor::Operator, now).await?;
+    app.limits.accepted(&added.secret_hash);
     tracing::info!(client.id = added.client.name.as_str(), "a client was added");
     let body = AddedClientView {
         name: added.client.name.to_string(),

@@ -1,11 +1,13 @@
 //! Slow and huge requests do not hang it. Written byte by byte, as no decent client would.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::Database;
+use crate::harness::{Answer, Database};
 use crate::program::{Server, Setup};
 
 #[tokio::test]
@@ -110,28 +112,102 @@ async fn more_requests_than_are_worked_on_at_once_are_told_to_come_back() {
         .serve()
         .await;
     let secret = server.client("atlantis").await;
-    // Four requests whose bodies never come.
+    // Requests whose bodies never come: two of each of two addresses.
     let mut waiting = Vec::new();
-    for _ in 0..4 {
-        let mut connection = connect(&server.public).await;
-        let head = format!(
-            "{}content-length: 9\r\nexpect: 100-continue\r\n\r\n",
-            post(&secret)
+    for address in ["127.0.0.1", "127.0.0.2"] {
+        for _ in 0..2 {
+            waiting.push(body_awaited(&server, address, &secret).await);
+        }
+        let third = without_body(&server, address, &secret).await;
+        third.assert_problem(503, "unavailable", "");
+        assert_eq!(third.header("retry-after"), "1");
+        let whose = third.json["detail"].as_str().unwrap();
+        assert_eq!(
+            whose.contains("of this address"),
+            waiting.len() == 2,
+            "{whose}"
         );
-        connection.write_all(head.as_bytes()).await.unwrap();
-        // It is being worked on as soon as its body is asked for.
-        let mut asked = [0; 25];
-        connection.read_exact(&mut asked).await.unwrap();
-        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
-        waiting.push(connection);
     }
-    let request = server.post("/v1/tokens").bearer_auth(&secret);
-    let answer = server.answer(request).await;
-    answer.assert_problem(503, "unavailable", "");
-    assert_eq!(answer.header("retry-after"), "1");
+    let another = without_body(&server, "127.0.0.3", &secret).await;
+    another.assert_problem(503, "unavailable", "");
     assert_eq!(server.kids().await.len(), 1);
     drop(waiting);
     crate::program::eventually("there is room again", || is_free(&server, &secret)).await;
+}
+
+/// As many connections as a listener holds, half of them for one address; the next are closed at once.
+#[tokio::test]
+async fn one_address_leaves_connections_for_others() {
+    let database = Database::durable().await;
+    let server = Setup::on(&database)
+        .with("SERVER__MAX_CONNECTIONS", "6")
+        .serve_at_once()
+        .await;
+    let address = server.public.trim_start_matches("http://").to_owned();
+    let answered = async |from: &str| {
+        let mut connection = connect_from(&address, from).await;
+        let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+        // A closed connection may refuse to be written to, too.
+        let _ = connection.write_all(request).await;
+        let mut start = [0; 12];
+        let read = connection.read_exact(&mut start).await;
+        (read.is_ok() && &start == b"HTTP/1.1 200").then_some(connection)
+    };
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.extend(answered("127.0.0.1").await);
+    }
+    assert_eq!(held.len(), 3);
+    assert!(answered("127.0.0.1").await.is_none());
+    for _ in 0..3 {
+        held.extend(answered("127.0.0.2").await);
+    }
+    assert_eq!(held.len(), 6);
+    assert!(answered("127.0.0.3").await.is_none());
+    let metrics = server
+        .answer(server.admin(Method::GET, "/metrics"))
+        .await
+        .text;
+    let closed = r#"runmint_limited_total{limit="max_connections"} 2"#;
+    assert!(metrics.contains(closed), "{metrics}");
+    held.clear();
+    crate::program::eventually("there is room again", || async {
+        answered("127.0.0.1").await.is_some()
+    })
+    .await;
+}
+
+/// A request from this address, once it is being worked on: its body has been asked for.
+async fn body_awaited(server: &Server, from: &str, secret: &str) -> TcpStream {
+    let address = server.public.trim_start_matches("http://");
+    let mut connection = connect_from(address, from).await;
+    let head = format!(
+        "{}content-length: 9\r\nexpect: 100-continue\r\n\r\n",
+        post(secret)
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut asked = [0; 25];
+    connection.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection
+}
+
+async fn without_body(server: &Server, from: &str, secret: &str) -> Answer {
+    let client = reqwest::Client::builder()
+        .local_address(from.parse::<IpAddr>().unwrap())
+        .build()
+        .unwrap();
+    let url = format!("{}/v1/tokens", server.public);
+    server.answer(client.post(url).bearer_auth(secret)).await
+}
+
+/// Linux lets a program call from any address of 127.0.0.0/8.
+async fn connect_from(address: &str, from: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::new(from.parse().unwrap(), 0))
+        .unwrap();
+    socket.connect(address.parse().unwrap()).await.unwrap()
 }
 
 async fn is_free(server: &Server, secret: &str) -> bool {

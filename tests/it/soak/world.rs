@@ -434,7 +434,7 @@ async fn client(store: &Store) -> CallingClient {
         .add_client(&add, &Actor::Operator, START)
         .await
         .unwrap();
-    CallingClient::by_secret(secret.expose(), store)
+    CallingClient::authenticate(secret.expose(), store)
         .await
         .unwrap()
 }

@@ -54,6 +54,19 @@ async fn an_event_reads_back_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn several_events_keep_their_order() {
+    let store = Database::new().await.store().await;
+    let events: Vec<_> = (0..300)
+        .map(|seconds| note(seconds, EventKind::TokenRefused))
+        .collect();
+    store.add_events(&events).await.unwrap();
+    store.add_events(&[]).await.unwrap();
+    let read = store.events(&EventFilter::default(), 1_000).await.unwrap();
+    let read: Vec<_> = read.into_iter().rev().map(|stored| stored.event).collect();
+    assert_eq!(read, events);
+}
+
+#[tokio::test]
 async fn pages_follow_the_cursor_without_gap_or_repetition() {
     let store = Database::new().await.store().await;
     for seconds in 0..10 {
