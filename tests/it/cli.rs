@@ -3,6 +3,7 @@
 
 mod arguments;
 mod clients;
+mod issuers;
 mod keys;
 mod runs;
 mod settings;

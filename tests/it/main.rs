@@ -42,6 +42,8 @@ mod limits;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod mappings;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod process;
