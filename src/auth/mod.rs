@@ -1,21 +1,24 @@
 //! Who is calling. Only this module can make a caller, so whoever holds one has been checked.
 
+mod last_used;
+mod operator;
 pub mod secret;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-
+pub use self::last_used::LastUsed;
+use self::last_used::Use;
+pub use self::operator::{AdminTokens, FullOperator, Operator};
 use self::secret::{Kind, Secret, SecretError};
 use crate::domain::client::Client;
 use crate::domain::run::Run;
+use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
-
-/// Whoever holds the admin token.
-#[derive(Debug)]
-pub struct Operator(());
 
 /// A client that has shown one of its secrets.
 #[derive(Debug)]
-pub struct CallingClient(Client);
+pub struct CallingClient {
+    client: Client,
+    used: Option<Use>,
+}
 
 /// A run that has shown its request token. It may have ended since.
 #[derive(Debug)]
@@ -33,6 +36,15 @@ pub enum AuthError {
     /// Well-formed, and known to nobody.
     #[error("the {0} is not known here: it was mistyped, removed, or belongs to another server")]
     Unknown(&'static str),
+    /// Known, and worth nothing any more. The caller is told what it would be told of an unknown one.
+    #[error("the {0} has expired")]
+    Expired(&'static str),
+    /// An operator that may only look.
+    #[error(
+        "operator {0} has read access: it may look at everything and change nothing; \
+         this takes the token of an operator with full access"
+    )]
+    ReadOnly(String),
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,18 +55,25 @@ impl CallingClient {
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub async fn authenticate(bearer: &str, store: &Store) -> Result<Self, AuthError> {
-        let secret = Secret::parse(Kind::Client, bearer)?;
-        store
-            .find_client_by_secret(&secret.hash())
-            .await?
-            .map(Self)
-            .ok_or(AuthError::Unknown("client secret"))
+    pub async fn authenticate(
+        bearer: &str,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Self, AuthError> {
+        const SECRET: &str = "client secret";
+        let hash = Secret::parse(Kind::Client, bearer)?.hash();
+        let found = store.find_client_by_secret(&hash).await?;
+        let (client, secret) = found.ok_or(AuthError::Unknown(SECRET))?;
+        if secret.is_expired(now) {
+            return Err(AuthError::Expired(SECRET));
+        }
+        let used = secret.is_use_news(now).then_some(Use::Client { hash });
+        Ok(Self { client, used })
     }
 
     /// The client.
     pub fn client(&self) -> &Client {
-        &self.0
+        &self.client
     }
 }
 
@@ -75,29 +94,5 @@ impl CallingRun {
     /// The run.
     pub fn run(&self) -> &Run {
         &self.0
-    }
-}
-
-/// The admin token, as its hash.
-#[derive(Clone, Debug)]
-pub struct AdminToken(String);
-
-impl AdminToken {
-    /// Takes the hash of the configured token and forgets the token.
-    pub fn new(token: &str) -> Self {
-        Self(secret::hash(token))
-    }
-
-    /// Whether `bearer` is the admin token.
-    ///
-    /// # Errors
-    /// [`AuthError::Unknown`].
-    pub fn authenticate(&self, bearer: &str) -> Result<Operator, AuthError> {
-        if bearer.starts_with(Kind::Admin.prefix()) {
-            Secret::parse(Kind::Admin, bearer)?;
-        }
-        verify_slices_are_equal(self.0.as_bytes(), secret::hash(bearer).as_bytes())
-            .map(|()| Operator(()))
-            .map_err(|_| AuthError::Unknown("admin token"))
     }
 }

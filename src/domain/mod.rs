@@ -11,6 +11,9 @@
 //!   **lifetime** ([`lifetime`]).
 //! - **Client**: an orchestrator; its **grants** say what it may ask for, in **patterns** ([`client`],
 //!   [`grant`], [`pattern`]).
+//! - **Operator**: who looks after the server, with full **access** or to read ([`operator`]).
+//! - **Secret**: what a client, an operator or a run proves itself by; of the first two, two at a time
+//!   ([`secret`]).
 //! - **Key version**: one signing key and where it stands in its life ([`key`]).
 //! - **Event**: everything the audit log can say ([`event`]).
 
@@ -23,9 +26,11 @@ pub mod issuer;
 pub mod key;
 pub mod lifetime;
 pub mod name;
+pub mod operator;
 pub mod pattern;
 pub mod phase;
 pub mod run;
+pub mod secret;
 pub mod subject;
 pub mod time;
 pub mod workload;

@@ -11,16 +11,19 @@ use serde::de::DeserializeOwned;
 use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
-use crate::auth::{AuthError, CallingClient, CallingRun, Operator};
+use crate::auth::{AuthError, CallingClient, CallingRun, FullOperator, Operator};
 use crate::domain::InvalidField;
 
 impl FromRequestParts<App> for CallingClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self::authenticate(bearer(parts)?, &app.store)
+        let now = app.clock.now();
+        let client = Self::authenticate(bearer(parts)?, &app.store, now)
             .await
-            .inspect_err(log)?)
+            .inspect_err(log)?;
+        app.last_used.by_client(&client, now);
+        Ok(client)
     }
 }
 
@@ -38,10 +41,25 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(app
-            .admin_token
-            .authenticate(bearer(parts)?)
-            .inspect_err(log)?)
+        let now = app.clock.now();
+        let operator = app
+            .admin_tokens
+            .authenticate(bearer(parts)?, &app.store, now)
+            .await
+            .inspect_err(log)?;
+        app.last_used.by_operator(&operator, now);
+        Ok(operator)
+    }
+}
+
+impl FromRequestParts<App> for FullOperator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let operator = Operator::from_request_parts(parts, app).await?;
+        Ok(operator.full().inspect_err(|error| {
+            tracing::warn!(%error, "an operator was refused");
+        })?)
     }
 }
 

@@ -24,8 +24,11 @@ pub(super) fn public() -> OpenApi {
 pub(super) fn admin() -> OpenApi {
     frame(
         "runmint admin",
-        "Keys, clients, runs and the audit log.",
-        &[("operator", "The admin token, `rma_…`")],
+        "Keys, clients, operators, runs and the audit log.",
+        &[(
+            "operator",
+            "An operator's token, `rma_…`; one with read access serves for each GET",
+        )],
     )
 }
 

@@ -160,11 +160,11 @@ async fn runs_and_clients_come_and_go_on_record() {
         .send()
         .await;
     for (kind, actor) in [
-        ("client.added", "operator"),
+        ("client.added", "operator:admin"),
         ("run.opened", "client:atlantis"),
-        ("run.closed", "operator"),
-        ("client.updated", "operator"),
-        ("client.removed", "operator"),
+        ("run.closed", "operator:admin"),
+        ("client.updated", "operator:admin"),
+        ("client.removed", "operator:admin"),
         ("key.activated", "schedule"),
     ] {
         let records = app.events(kind).await;

@@ -4,7 +4,9 @@
 mod arguments;
 mod clients;
 mod keys;
+mod operators;
 mod runs;
+mod secrets;
 mod settings;
 
 use crate::harness::Database;

@@ -30,6 +30,8 @@ mod logs;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod program;
@@ -41,6 +43,8 @@ mod request;
 mod rotation;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! What operators may do: keys, clients, runs, and the audit log.
+//! What operators may do: keys, clients and their secrets, operators, runs, and the audit log.
 
 pub(super) mod clients;
 pub(super) mod events;
 mod exposure;
 pub(super) mod keys;
+pub(super) mod operators;
 pub(super) mod runs;
+pub(super) mod secrets;
 
 use tracing::Instrument;
 
