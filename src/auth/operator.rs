@@ -25,11 +25,6 @@ pub struct Operator {
 pub struct FullOperator(Operator);
 
 impl Operator {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// As one who may change things.
     ///
     /// # Errors
@@ -86,8 +81,9 @@ impl AdminTokens {
         let is = |configured: &String| {
             verify_slices_are_equal(configured.as_bytes(), hash.as_bytes()).is_ok()
         };
-        let is_previous = self.previous.as_ref().is_some_and(is);
-        if is(&self.current) || is_previous {
+        let is_current = is(&self.current);
+        let is_previous = !is_current && self.previous.as_ref().is_some_and(is);
+        if is_current || is_previous {
             if is_previous {
                 tracing::info!(
                     "the previous admin token was used: it is worth nothing once \

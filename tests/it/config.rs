@@ -400,6 +400,11 @@ fn what_is_allowed_but_risky_is_warned_of() {
         ("KEYS__ALGORITHM", "ES256", "Azure"),
         ("ROTATION__JWKS_MAX_AGE", "59s", "rotation.jwks_max_age"),
         ("ADMIN__LISTEN", "0.0.0.0:8081", "admin.listen"),
+        (
+            "ADMIN__PREVIOUS_TOKEN",
+            "0123456789abcdef",
+            "admin.previous_token",
+        ),
         ("ISSUER__URL", "https://ci.example.com:8443", "issuer.url"),
         ("ISSUER__URL", "http://127.0.0.1:8080", "issuer.url"),
     ] {

@@ -92,6 +92,31 @@ async fn of_many_who_add_a_second_secret_at_once_one_does() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_goes_while_it_is_given_a_secret_goes_with_it() {
+    let database = Database::durable().await;
+    let [adding, removing, using] = [
+        database.store().await,
+        database.store().await,
+        database.store().await,
+    ];
+    for round in 0..20 {
+        let name = format!("client-{round}");
+        add_client(&adding, &name).await;
+        let new = secret(&format!("new-{round}"), None);
+        let (first, at) = (hash(&name), at(1));
+        let (added, removed, used) = tokio::join!(
+            adding.add_client_secret(&name, &new, &ACTOR, at),
+            removing.remove_client(&name, &ACTOR, at),
+            using.mark_client_secret_used(&first, at),
+        );
+        added.unwrap();
+        used.unwrap();
+        assert!(removed.unwrap());
+        assert_eq!(adding.client_secrets(&name, at).await.unwrap(), []);
+    }
+}
+
 #[tokio::test]
 async fn a_secret_is_removed_from_its_own_client_alone() {
     let store = Database::new().await.store().await;
