@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::secrets::{admin_token, make_data_dir, sealer, sealing_key_source};
+use self::secrets::{admin_tokens, make_data_dir, sealer, sealing_key_source};
 use crate::audit::{Recorder, RecorderTask};
-use crate::auth::AdminToken;
 use crate::auth::federation::Federation;
 use crate::auth::secret::SecretError;
+use crate::auth::{AdminTokens, LastUsed};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::InvalidField;
@@ -52,8 +52,10 @@ pub struct App {
     pub recorder: Recorder,
     /// What mints.
     pub mint: Mint,
-    /// Whom operators are told by.
-    pub admin_token: AdminToken,
+    /// Whom the first operator is told by.
+    pub admin_tokens: AdminTokens,
+    /// What remembers when secrets were last used.
+    pub last_used: LastUsed,
     /// What callers may cost.
     pub limits: Limits,
     /// What is counted.
@@ -139,7 +141,7 @@ impl App {
         }
         make_data_dir(&settings.data_dir)?;
         let sealer = sealer(&settings)?;
-        let admin_token = admin_token(&settings)?;
+        let admin_tokens = admin_tokens(&settings)?;
 
         let now = clock.now();
         if let Err(error) = store.maintain(now - settings.events.keep.0, now).await {
@@ -186,13 +188,14 @@ impl App {
             issuer,
             policy,
             clock,
+            last_used: LastUsed::new(store.clone()),
             store,
             keyring,
             rotation,
             federation,
             recorder,
             mint,
-            admin_token,
+            admin_tokens,
             metrics,
         };
         Ok((app, task))
@@ -225,6 +228,7 @@ mod tests {
     use crate::domain::grant::AllowedAudience;
     use crate::domain::key::Algorithm;
     use crate::domain::name::Name;
+    use crate::domain::secret::NewSecret;
     use crate::domain::time::Timestamp;
     use crate::domain::workload::{SentIds, Workload};
     use crate::keys::keyring::Keyring;
@@ -259,13 +263,16 @@ mod tests {
         };
         let add = AddClient {
             client,
-            secret_hash: secret.hash(),
+            secret: NewSecret {
+                hash: secret.hash(),
+                expires_at: None,
+            },
         };
         app.store
-            .add_client(&add, &Actor::Operator, NOW)
+            .add_client(&add, &Actor::Schedule, NOW)
             .await
             .unwrap();
-        let caller = CallingClient::authenticate(secret.expose(), &app.store)
+        let caller = CallingClient::authenticate(secret.expose(), &app.store, NOW)
             .await
             .unwrap();
         let subject = "organization:acme:project:p:workspace:w:run_phase:plan"

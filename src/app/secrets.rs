@@ -8,7 +8,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::{ADMIN_TOKEN_FILE, AppError};
-use crate::auth::AdminToken;
+use crate::auth::AdminTokens;
 use crate::auth::secret::{Kind, Secret};
 use crate::config::Settings;
 use crate::domain::InvalidField;
@@ -87,9 +87,15 @@ pub(super) fn sealing_key_source(settings: &Settings) -> String {
     }
 }
 
-pub(super) fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
+/// The admin token and, while it is being changed, the one before it.
+pub(super) fn admin_tokens(settings: &Settings) -> Result<AdminTokens, AppError> {
+    let previous = match settings.admin.previous_token.0.as_str() {
+        "" => None,
+        text => Some(admin_token_of("admin.previous_token", text)?),
+    };
     if !settings.admin.token.0.is_empty() {
-        return admin_token_of("admin.token", &settings.admin.token.0);
+        let current = admin_token_of("admin.token", &settings.admin.token.0)?;
+        return Ok(AdminTokens::new(current, previous));
     }
     let path = settings.data_dir.join(ADMIN_TOKEN_FILE);
     let (text, made) = read_or_make(&path, || {
@@ -98,11 +104,12 @@ pub(super) fn admin_token(settings: &Settings) -> Result<AdminToken, AppError> {
     if made {
         tracing::info!(file = %path.display(), "an admin token was made");
     }
-    admin_token_of(&path.display().to_string(), &text)
+    let current = admin_token_of(&path.display().to_string(), &text)?;
+    Ok(AdminTokens::new(current, previous))
 }
 
 /// Takes a token that can be shown again: what is mistyped here would be refused for ever.
-fn admin_token_of(from: &str, text: &str) -> Result<AdminToken, AppError> {
+fn admin_token_of<'a>(from: &str, text: &'a str) -> Result<&'a str, AppError> {
     let token = text.trim();
     if token.len() < 16 {
         let rule = "must have at least 16 characters, all of them random";
@@ -112,7 +119,7 @@ fn admin_token_of(from: &str, text: &str) -> Result<AdminToken, AppError> {
         Secret::parse(Kind::Admin, token)
             .map_err(|error| InvalidField::new(from, format!("cannot be used: {error}")))?;
     }
-    Ok(AdminToken::new(token))
+    Ok(token)
 }
 
 pub(super) fn make_data_dir(path: &Path) -> Result<(), AppError> {

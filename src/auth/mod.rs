@@ -4,17 +4,20 @@ mod address;
 mod expression;
 pub mod federation;
 mod issuer_keys;
+mod last_used;
 pub mod mapping;
+mod operator;
 pub mod secret;
 mod strict_json;
 mod unverified;
 
 use std::fmt;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-
 use self::federation::{Candidate, ForeignToken, Refusal};
+pub use self::last_used::LastUsed;
+use self::last_used::Use;
 use self::mapping::Identity;
+pub use self::operator::{AdminTokens, FullOperator, Operator};
 use self::secret::{Kind, Secret, SecretError};
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
@@ -23,13 +26,13 @@ use crate::domain::time::Timestamp;
 use crate::domain::workload::Workload;
 use crate::store::{Store, StoreError};
 
-/// Whoever holds the admin token.
-#[derive(Debug)]
-pub struct Operator(());
-
 /// A client that has shown one of its secrets, or a trusted issuer's token.
 #[derive(Debug)]
-pub struct CallingClient(Client, Option<ForeignToken>);
+pub struct CallingClient {
+    client: Client,
+    used: Option<Use>,
+    foreign: Option<ForeignToken>,
+}
 
 /// A workload that has shown a trusted issuer's token, which is taken when something is made for it.
 #[derive(Debug)]
@@ -64,6 +67,15 @@ pub enum AuthError {
     /// Well-formed, and known to nobody.
     #[error("the {0} is not known here: it was mistyped, removed, or belongs to another server")]
     Unknown(&'static str),
+    /// Known, and worth nothing any more. The caller is told what it would be told of an unknown one.
+    #[error("the {0} has expired")]
+    Expired(&'static str),
+    /// An operator that may only look.
+    #[error(
+        "operator {0} has read access: it may look at everything and change nothing; \
+         this takes the token of an operator with full access"
+    )]
+    ReadOnly(String),
     /// A foreign token that is refused. Why is for log and audit.
     #[error("the token is not accepted; the audit log says why, under the request id")]
     Foreign(Box<Refusal>),
@@ -77,23 +89,34 @@ impl CallingClient {
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub async fn authenticate(secret: &str, store: &Store) -> Result<Self, AuthError> {
-        let secret = Secret::parse(Kind::Client, secret)?;
-        store
-            .find_client_by_secret(&secret.hash())
-            .await?
-            .map(|client| Self(client, None))
-            .ok_or(AuthError::Unknown("client secret"))
+    pub async fn authenticate(
+        bearer: &str,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Self, AuthError> {
+        const SECRET: &str = "client secret";
+        let hash = Secret::parse(Kind::Client, bearer)?.hash();
+        let found = store.find_client_by_secret(&hash).await?;
+        let (client, secret) = found.ok_or(AuthError::Unknown(SECRET))?;
+        if secret.is_expired(now) {
+            return Err(AuthError::Expired(SECRET));
+        }
+        let used = secret.is_use_news(now).then_some(Use::Client { hash });
+        Ok(Self {
+            client,
+            used,
+            foreign: None,
+        })
     }
 
     /// The client.
     pub fn client(&self) -> &Client {
-        &self.0
+        &self.client
     }
 
     /// The token that it showed, if it was not a secret.
     pub fn foreign(&self) -> Option<&ForeignToken> {
-        self.1.as_ref()
+        self.foreign.as_ref()
     }
 }
 
@@ -110,7 +133,11 @@ impl Federated {
         let (foreign, identity) = candidate.verify(now).await?;
         match identity {
             Identity::Client(name) => match store.find_client(name.as_str()).await? {
-                Some(client) => Ok(Self::Client(CallingClient(client, Some(foreign)))),
+                Some(client) => Ok(Self::Client(CallingClient {
+                    client,
+                    used: None,
+                    foreign: Some(foreign),
+                })),
                 None => Err(foreign.refused(&format!("there is no client `{name}`"))),
             },
             Identity::Workload(workload, grants) => Ok(Self::Workload(CallingWorkload {
@@ -185,29 +212,5 @@ impl CallingRun {
     /// The run.
     pub fn run(&self) -> &Run {
         &self.0
-    }
-}
-
-/// The admin token, as its hash.
-#[derive(Clone, Debug)]
-pub struct AdminToken(String);
-
-impl AdminToken {
-    /// Takes the hash of the configured token and forgets the token.
-    pub fn new(token: &str) -> Self {
-        Self(secret::hash(token))
-    }
-
-    /// Whether `bearer` is the admin token.
-    ///
-    /// # Errors
-    /// [`AuthError::Unknown`].
-    pub fn authenticate(&self, bearer: &str) -> Result<Operator, AuthError> {
-        if bearer.starts_with(Kind::Admin.prefix()) {
-            Secret::parse(Kind::Admin, bearer)?;
-        }
-        verify_slices_are_equal(self.0.as_bytes(), secret::hash(bearer).as_bytes())
-            .map(|()| Operator(()))
-            .map_err(|_| AuthError::Unknown("admin token"))
     }
 }

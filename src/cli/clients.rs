@@ -4,9 +4,10 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::CliError;
 use super::operator::Operator;
 use super::output::{Printer, card, cell, duration, items, table, time};
+use super::{CliError, secrets};
+use crate::config::Span;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -14,16 +15,20 @@ pub(super) enum Command {
     Add {
         /// Its name.
         name: String,
-        /// What it may ask for, in JSON; may be given several times.
-        #[arg(long = "grant", value_name = "JSON", required = true)]
+        /// What it may ask for, in JSON; may be given several times. Without one it may ask for
+        /// nothing.
+        #[arg(long = "grant", value_name = "JSON")]
         grants: Vec<String>,
         /// Its tokens carry AWS session tags.
         #[arg(long)]
         aws_session_tags: bool,
+        /// How long its secret is good for (90d); until it is removed when left out.
+        #[arg(long, value_name = "DURATION")]
+        secret_expires_in: Option<Span>,
     },
     /// List all clients.
     List,
-    /// Show one client and its grants.
+    /// Show one client, its secrets and its grants.
     Show {
         /// Its name.
         name: String,
@@ -44,6 +49,9 @@ pub(super) enum Command {
         /// Its name.
         name: String,
     },
+    /// A client's secrets, two at a time: list, add, remove.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
 }
 
 pub(super) async fn run(
@@ -56,11 +64,13 @@ pub(super) async fn run(
             name,
             grants,
             aws_session_tags,
+            secret_expires_in,
         } => {
             let body = json!({
                 "name": name,
                 "grants": parse(&grants)?,
                 "aws_session_tags": aws_session_tags,
+                "secret_expires_in": secret_expires_in.map(|span| span.0.as_secs()),
             });
             let added = operator
                 .send(Method::POST, "/v1/clients", Some(&body))
@@ -84,7 +94,10 @@ pub(super) async fn run(
                 table(&["name", "grants", "created"], &rows)
             });
         }
-        Command::Show { name } => show(&operator.get(&path(&name)?, &[]).await?, printer),
+        Command::Show { name } => {
+            let client = operator.get(&path(&name)?, &[]).await?;
+            show(client, &operator, printer).await?;
+        }
         Command::Update {
             name,
             grants,
@@ -94,28 +107,30 @@ pub(super) async fn run(
             if let Some(tags) = aws_session_tags {
                 body["aws_session_tags"] = json!(tags);
             }
-            show(
-                &operator
-                    .send(Method::PUT, &path(&name)?, Some(&body))
-                    .await?,
-                printer,
-            );
+            let path = path(&name)?;
+            let client = operator.send(Method::PUT, &path, Some(&body)).await?;
+            show(client, &operator, printer).await?;
         }
         Command::Remove { name } => {
             operator.send(Method::DELETE, &path(&name)?, None).await?;
             printer.say(&format!("{name} is removed, and its runs are closed"));
         }
+        Command::Secrets(command) => secrets::run(command, &operator, printer).await?,
     }
     Ok(())
 }
 
-fn show(client: &Value, printer: &Printer) {
-    printer.data(client, |client| {
+async fn show(mut client: Value, operator: &Operator, printer: &Printer) -> Result<(), CliError> {
+    let path = path(&cell(&client, "name"))?;
+    client["secrets"] = operator.get(&format!("{path}/secrets"), &[]).await?;
+    printer.data(&client, |client| {
         let mut lines = card(&[
             ("name", cell(client, "name")),
             ("created", time(client, "created_at")),
             ("AWS session tags", cell(client, "aws_session_tags")),
         ]);
+        lines.push(String::new());
+        lines.extend(secrets::lines(&client["secrets"]));
         lines.push(String::new());
         let rows: Vec<_> = items(&client["grants"])
             .iter()
@@ -147,6 +162,7 @@ fn show(client: &Value, printer: &Printer) {
         ));
         lines
     });
+    Ok(())
 }
 
 fn parse(grants: &[String]) -> Result<Vec<Value>, CliError> {
@@ -160,7 +176,7 @@ fn parse(grants: &[String]) -> Result<Vec<Value>, CliError> {
 }
 
 /// The client's URL; what is no name cannot change which one it is.
-fn path(name: &str) -> Result<String, CliError> {
+pub(super) fn path(name: &str) -> Result<String, CliError> {
     crate::domain::name::Name::parse("name", name)
         .map(|name| format!("/v1/clients/{name}"))
         .map_err(|error| CliError::Usage(error.to_string()))

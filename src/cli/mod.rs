@@ -10,8 +10,10 @@ mod healthcheck;
 mod issuers;
 mod keys;
 mod operator;
+mod operators;
 mod output;
 mod runs;
+mod secrets;
 mod serve;
 
 use std::collections::HashMap;
@@ -60,12 +62,15 @@ enum Command {
     /// Signing keys: list, rotate, trim, revoke, rewrap, export.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Clients: add, list, show, update, remove.
+    /// Clients: add, list, show, update, remove; their secrets.
     #[command(subcommand)]
     Clients(clients::Command),
     /// Trusted issuers: add, list, show, update, remove, test.
     #[command(subcommand)]
     Issuers(issuers::Command),
+    /// Operators: add, list, remove; their tokens.
+    #[command(subcommand)]
+    Operators(operators::Command),
     /// Runs: open, list, show, close.
     #[command(subcommand)]
     Runs(runs::Command),
@@ -160,6 +165,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Keys(command) => keys::run(command, common.operator()?, printer).await,
         Command::Clients(command) => clients::run(command, common.operator()?, printer).await,
         Command::Issuers(command) => issuers::run(command, common.operator()?, printer).await,
+        Command::Operators(command) => operators::run(command, common.operator()?, printer).await,
         Command::Runs(command) => runs::run(command, &common, printer).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,

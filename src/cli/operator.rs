@@ -58,12 +58,12 @@ impl OperatorError {
                 "is `runmint serve` running? `--admin-url` names its admin listener"
             }
             Self::Refused { status: 401, .. } => {
-                "the token is that of another server; look at RUNMINT_ADMIN__TOKEN and \
+                "the token has expired, was removed, or is that of another server; look at RUNMINT_ADMIN__TOKEN and \
                  RUNMINT_DATA_DIR"
             }
             Self::Refused { status: 404, .. } => {
-                "`keys list`, `clients list`, `issuers list` and `runs list` show what there is; they ask the admin \
-                 listener, which `--admin-url` names"
+                "`keys list`, `clients list`, `issuers list`, `operators list` and `runs list` show \
+                 what there is; they ask the admin listener, which `--admin-url` names"
             }
             Self::Client(_) | Self::Refused { .. } | Self::Url(_) => return None,
         };

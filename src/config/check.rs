@@ -36,12 +36,17 @@ impl Settings {
         if self.store.connections == 0 {
             return refuse("store.connections", "must be at least 1");
         }
-        let token = &self.admin.token.0;
-        if !token.is_empty() && token.len() < 16 {
-            return refuse(
-                "admin.token",
-                "must have at least 16 characters, all of them random",
-            );
+        let tokens = [
+            ("admin.token", &self.admin.token.0),
+            ("admin.previous_token", &self.admin.previous_token.0),
+        ];
+        for (field, token) in tokens {
+            if !token.is_empty() && token.len() < 16 {
+                return refuse(
+                    field,
+                    "must have at least 16 characters, all of them random",
+                );
+            }
         }
         if !self.keys.sealing_key.0.is_empty() && self.keys.sealing_key_file != Path::new("") {
             return refuse(

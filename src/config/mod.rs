@@ -201,6 +201,13 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if !self.admin.previous_token.0.is_empty() {
+            warnings.push(
+                "admin.previous_token is set: two admin tokens are good; remove it once the new one \
+                 is everywhere"
+                    .to_owned(),
+            );
+        }
         warnings
     }
 }

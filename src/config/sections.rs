@@ -42,6 +42,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The admin token; empty: a file in `data_dir`.
     pub token: Hidden,
+    /// The admin token before it, taken as well; empty: none.
+    pub previous_token: Hidden,
 }
 
 /// `[limits]`

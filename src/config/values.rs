@@ -29,26 +29,26 @@ impl fmt::Display for Span {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let text = String::deserialize(deserializer)?;
-        let duration = humantime::parse_duration(&text).map_err(|_| {
-            D::Error::custom(format!(
-                "{text:?} is no duration such as 90d, 24h, 5m or 30s"
-            ))
-        })?;
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let duration = humantime::parse_duration(text)
+            .map_err(|_| format!("{text:?} is no duration such as 90d, 24h, 5m or 30s"))?;
         if duration.subsec_nanos() != 0 {
-            return Err(D::Error::custom(format!(
-                "{text:?} is not a whole number of seconds"
-            )));
+            return Err(format!("{text:?} is not a whole number of seconds"));
         }
         if duration > LONGEST_SPAN {
-            return Err(D::Error::custom(format!(
-                "{text:?} is longer than a hundred years"
-            )));
+            return Err(format!("{text:?} is longer than a hundred years"));
         }
         Ok(Self(duration))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::InvalidField;
+use super::operator::CONFIGURED;
 use super::time::Timestamp;
 
 /// One record of the audit log. What does not apply is absent.
@@ -31,7 +32,7 @@ pub struct Event {
     pub jti: Option<String>,
     /// The key.
     pub kid: Option<String>,
-    /// When the token, or the run, expires.
+    /// When the token, the run or the secret expires.
     pub expires_at: Option<Timestamp>,
     /// Why: the reason of a refusal, or what a change was made for. Never sent to a runner.
     pub reason: Option<String>,
@@ -66,6 +67,12 @@ pub enum EventKind {
     /// A client was removed; its runs were closed.
     #[serde(rename = "client.removed")]
     ClientRemoved,
+    /// A client was given one more secret.
+    #[serde(rename = "client.secret_added")]
+    ClientSecretAdded,
+    /// A secret of a client was removed.
+    #[serde(rename = "client.secret_removed")]
+    ClientSecretRemoved,
     /// A client's grants or settings were changed.
     #[serde(rename = "client.updated")]
     ClientUpdated,
@@ -108,6 +115,18 @@ pub enum EventKind {
     /// A key version was made and published.
     #[serde(rename = "key.staged")]
     KeyStaged,
+    /// An operator was added.
+    #[serde(rename = "operator.added")]
+    OperatorAdded,
+    /// An operator was removed.
+    #[serde(rename = "operator.removed")]
+    OperatorRemoved,
+    /// An operator was given one more token.
+    #[serde(rename = "operator.token_added")]
+    OperatorTokenAdded,
+    /// A token of an operator was removed.
+    #[serde(rename = "operator.token_removed")]
+    OperatorTokenRemoved,
     /// A run was closed.
     #[serde(rename = "run.closed")]
     RunClosed,
@@ -130,9 +149,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::ClientAdded,
         Self::ClientRemoved,
+        Self::ClientSecretAdded,
+        Self::ClientSecretRemoved,
         Self::ClientSessionOpened,
         Self::ClientUpdated,
         Self::IssuerAdded,
@@ -147,6 +168,10 @@ impl EventKind {
         Self::KeyRevoked,
         Self::KeySeen,
         Self::KeyStaged,
+        Self::OperatorAdded,
+        Self::OperatorRemoved,
+        Self::OperatorTokenAdded,
+        Self::OperatorTokenRemoved,
         Self::RunClosed,
         Self::RunOpened,
         Self::RunRefused,
@@ -160,6 +185,8 @@ impl EventKind {
         match self {
             Self::ClientAdded => "client.added",
             Self::ClientRemoved => "client.removed",
+            Self::ClientSecretAdded => "client.secret_added",
+            Self::ClientSecretRemoved => "client.secret_removed",
             Self::ClientSessionOpened => "client.session_opened",
             Self::ClientUpdated => "client.updated",
             Self::IssuerAdded => "issuer.added",
@@ -174,6 +201,10 @@ impl EventKind {
             Self::KeyRevoked => "key.revoked",
             Self::KeySeen => "key.seen",
             Self::KeyStaged => "key.staged",
+            Self::OperatorAdded => "operator.added",
+            Self::OperatorRemoved => "operator.removed",
+            Self::OperatorTokenAdded => "operator.token_added",
+            Self::OperatorTokenRemoved => "operator.token_removed",
             Self::RunClosed => "run.closed",
             Self::RunOpened => "run.opened",
             Self::RunRefused => "run.refused",
@@ -207,8 +238,8 @@ pub enum Actor {
     Client(String),
     /// A workload, by the name of the trusted issuer whose token it showed.
     Issuer(String),
-    /// Whoever holds the admin token.
-    Operator,
+    /// An operator, by its name.
+    Operator(String),
     /// A run, by our id, with its request token.
     Run(String),
     /// runmint itself, on its schedule.
@@ -221,7 +252,7 @@ impl fmt::Display for Actor {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Client(name) => write!(f, "client:{name}"),
             Self::Issuer(name) => write!(f, "issuer:{name}"),
-            Self::Operator => f.write_str("operator"),
+            Self::Operator(name) => write!(f, "operator:{name}"),
             Self::Run(id) => write!(f, "run:{id}"),
             Self::Schedule => f.write_str("schedule"),
         }
@@ -229,14 +260,15 @@ impl fmt::Display for Actor {
 }
 
 impl Actor {
-    /// Reads what [`fmt::Display`] wrote.
+    /// Reads what [`fmt::Display`] wrote, and `operator`, from when there was only one.
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("client", name)) => Some(Self::Client(name.to_owned())),
             Some(("issuer", name)) => Some(Self::Issuer(name.to_owned())),
+            Some(("operator", name)) => Some(Self::Operator(name.to_owned())),
             Some(("run", id)) => Some(Self::Run(id.to_owned())),
             None if text == "anonymous" => Some(Self::Anonymous),
-            None if text == "operator" => Some(Self::Operator),
+            None if text == "operator" => Some(Self::Operator(CONFIGURED.to_owned())),
             None if text == "schedule" => Some(Self::Schedule),
             _ => None,
         }
@@ -258,11 +290,13 @@ mod tests {
             Actor::Anonymous,
             Actor::Client("atlantis".to_owned()),
             Actor::Issuer("github".to_owned()),
-            Actor::Operator,
+            Actor::Operator("alice".to_owned()),
             Actor::Run("1".to_owned()),
             Actor::Schedule,
         ] {
             assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
         }
+        let before_names = Actor::parse("operator").unwrap();
+        assert_eq!(before_names.to_string(), "operator:admin");
     }
 }

@@ -11,6 +11,9 @@
 //!   **lifetime** ([`lifetime`]).
 //! - **Client**: an orchestrator; its **grants** say what it may ask for, in **patterns** ([`client`],
 //!   [`grant`], [`pattern`]).
+//! - **Operator**: who looks after the server, with full **access** or to read ([`operator`]).
+//! - **Secret**: what a client, an operator or a run proves itself by; of the first two, two at a time
+//!   ([`secret`]).
 //! - **Trusted issuer**: somebody else's issuer, whose tokens are exchanged for ours by its **rules**
 //!   ([`trusted_issuer`]).
 //! - **Key version**: one signing key and where it stands in its life ([`key`]).
@@ -25,9 +28,11 @@ pub mod issuer;
 pub mod key;
 pub mod lifetime;
 pub mod name;
+pub mod operator;
 pub mod pattern;
 pub mod phase;
 pub mod run;
+pub mod secret;
 pub mod subject;
 pub mod time;
 pub mod trusted_issuer;

@@ -123,7 +123,11 @@ pub(super) async fn client(
         }
     } else {
         let attempt = Attempt::begin(parts, app, Kind::Client, bearer)?;
-        attempt.judge(CallingClient::authenticate(attempt.bearer, &app.store).await)?
+        let now = app.clock.now();
+        let caller = CallingClient::authenticate(attempt.bearer, &app.store, now).await;
+        let caller = attempt.judge(caller)?;
+        app.last_used.by_client(&caller, now);
+        caller
     };
     let name = caller.client().name.as_str();
     app.limits.request_of_client(name, app.clock.now())?;

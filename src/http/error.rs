@@ -205,6 +205,12 @@ impl From<StoreError> for Problem {
                 "Somebody else was faster",
                 "somebody else changed it at the same moment; look at it and try again",
             ),
+            StoreError::TwoAlready(_) => Self::new(
+                StatusCode::CONFLICT,
+                "two-already",
+                "There are two already",
+                error.to_string(),
+            ),
             StoreError::Unavailable(_) | StoreError::Timeout => {
                 tracing::error!(%error, "the database did not answer");
                 Self::unavailable("the database does not answer")
@@ -239,6 +245,9 @@ impl From<AuthError> for Problem {
                 "Not authenticated",
                 error.to_string(),
             ),
+            // Whoever guesses learns nothing from it; whoever is locked out finds it in the log.
+            AuthError::Expired(what) => AuthError::Unknown(what).into(),
+            AuthError::ReadOnly(_) => Self::forbidden(error.to_string()),
             AuthError::Store(error) => error.into(),
         }
     }

@@ -13,7 +13,7 @@ use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
 use crate::auth::secret::Kind;
-use crate::auth::{CallingClient, CallingRun, Operator};
+use crate::auth::{CallingClient, CallingRun, FullOperator, Operator};
 use crate::domain::InvalidField;
 
 impl FromRequestParts<App> for CallingClient {
@@ -42,10 +42,31 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        // Compared in memory, so the right one passes whatever its address did.
-        bearer(parts)
-            .and_then(|bearer| app.admin_token.authenticate(bearer))
-            .map_err(|error| unauthenticated(parts, app, error))
+        let now = app.clock.now();
+        let (tokens, store) = (&app.admin_tokens, &app.store);
+        let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
+        // Compared in memory, so the configured one passes whatever its address did.
+        let is_stored = bearer.starts_with(Kind::Admin.prefix()) && !tokens.is_configured(bearer);
+        let operator = if is_stored {
+            let attempt = Attempt::begin(parts, app, Kind::Admin, bearer)?;
+            attempt.judge(tokens.authenticate(bearer, store, now).await)?
+        } else {
+            let operator = tokens.authenticate(bearer, store, now).await;
+            operator.map_err(|error| unauthenticated(parts, app, error))?
+        };
+        app.last_used.by_operator(&operator, now);
+        Ok(operator)
+    }
+}
+
+impl FromRequestParts<App> for FullOperator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let operator = Operator::from_request_parts(parts, app).await?;
+        Ok(operator.full().inspect_err(|error| {
+            tracing::warn!(%error, "an operator was refused");
+        })?)
     }
 }
 

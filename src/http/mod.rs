@@ -109,6 +109,15 @@ pub fn admin(app: App) -> Router {
             admin::issuers::update,
             admin::issuers::remove
         ))
+        .routes(routes!(admin::secrets::list, admin::secrets::add))
+        .routes(routes!(admin::secrets::remove))
+        .routes(routes!(admin::operators::list, admin::operators::add))
+        .routes(routes!(admin::operators::remove))
+        .routes(routes!(
+            admin::operators::list_tokens,
+            admin::operators::add_token
+        ))
+        .routes(routes!(admin::operators::remove_token))
         .routes(routes!(admin::runs::list))
         .routes(routes!(admin::runs::show))
         .routes(routes!(admin::runs::close))

@@ -12,20 +12,26 @@ use super::attempt::federated;
 use super::extract::body;
 use super::layers::RequestId;
 use super::oauth_error::{OAuthError, OAuthErrorBody};
-use super::runs::NO_STORE;
+use super::runs::{NO_STORE, no_randomness};
 use super::workload::audiences;
 use crate::app::App;
-use crate::auth::{CallingWorkload, Federated};
+use crate::auth::secret::{Kind, Secret};
+use crate::auth::{CallingClient, CallingWorkload, Federated};
 use crate::domain::denial::Mismatch;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
+use crate::domain::secret::NewSecret;
 use crate::domain::time::Timestamp;
 use crate::mint::{Order, Token};
+use crate::store::Taken;
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The longest life of a client secret that was exchanged for a token, in seconds.
+const LONGEST_SESSION: i64 = 3_600;
 
 /// The form of RFC 8693 section 2.1. `audience` may be given several times: a token is taken once,
 /// so what it is exchanged for is asked for at once.
@@ -51,17 +57,21 @@ pub(super) struct ExchangeForm {
 /// The answer of RFC 8693 section 2.2.1, and beside it one token for each audience.
 #[derive(Serialize, ToSchema)]
 struct Exchanged {
-    /// The token for the first audience.
+    /// A workload's token for the first audience; of a client, a secret `rmc_…`.
     access_token: String,
-    /// What it is: `urn:ietf:params:oauth:token-type:jwt`
+    /// What it is: `urn:ietf:params:oauth:token-type:jwt`, of a client `…:access_token`.
     issued_token_type: &'static str,
-    /// `N_A`: relying parties say how it is used (RFC 8693 section 2.2.1).
+    /// `N_A`: relying parties say how it is used (RFC 8693 section 2.2.1); of a client `Bearer`.
     token_type: &'static str,
     /// Seconds until it expires.
     expires_in: i64,
-    /// The exact `sub`.
-    subject: String,
-    /// All tokens, in the order of the audiences.
+    /// The client, where the token stood for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    /// The exact `sub` of a workload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// All tokens of a workload, in the order of the audiences.
     tokens: Vec<ExchangedToken>,
 }
 
@@ -111,10 +121,75 @@ pub(super) async fn token(
         Federated::Workload(workload) => {
             exchange_workload(&app, &exchange, &workload, request_id, now).await
         }
-        Federated::Client(_) => Err(OAuthError::invalid_request(
-            "this token stands for a client: show it to /v1/runs or /v1/tokens",
-        )),
+        Federated::Client(client) => open_session(&app, &exchange, &client, request_id, now).await,
     }
+}
+
+/// A client that shows a foreign token gets a secret that lives no longer than that token.
+async fn open_session(
+    app: &App,
+    exchange: &Exchange,
+    caller: &CallingClient,
+    request_id: String,
+    now: Timestamp,
+) -> Result<Response, OAuthError> {
+    let name = caller.client().name.as_str();
+    let Some(foreign) = caller.foreign() else {
+        return Err(OAuthError::token_refused());
+    };
+    if !exchange.audiences.is_empty() {
+        return Err(OAuthError::invalid_target(
+            "this token stands for a client: leave `audience` out and get a client secret, or show \
+             it to /v1/runs or /v1/tokens",
+        ));
+    }
+    let asked = exchange.lifetime.unwrap_or(LONGEST_SESSION);
+    if asked < 1 {
+        return Err(OAuthError::invalid_request(
+            "`requested_lifetime` must be at least one second",
+        ));
+    }
+    let expires_at = Timestamp(now.0 + asked.min(LONGEST_SESSION)).min(foreign.until);
+    let secret = Secret::generate(Kind::Client).map_err(no_randomness)?;
+    let new = NewSecret {
+        hash: secret.hash(),
+        expires_at: Some(expires_at),
+    };
+    let opened = Event {
+        request_id: Some(request_id),
+        expires_at: Some(expires_at),
+        reason: Some(format!("secret {}, {foreign}", new.id())),
+        ..Event::new(
+            now,
+            EventKind::ClientSessionOpened,
+            Actor::Client(name.to_owned()),
+        )
+    };
+    let taken = app
+        .store
+        .open_session(name, &new, &foreign.take, &opened)
+        .await?;
+    if taken != Taken::Now {
+        let refused = Event {
+            kind: EventKind::IssuerTokenRefused,
+            expires_at: None,
+            reason: Some(format!("it cannot be taken ({taken:?}); {foreign}")),
+            ..opened
+        };
+        app.recorder.note(refused).await;
+        return Err(OAuthError::token_refused());
+    }
+    app.limits.accepted(&new.hash);
+    let body = Exchanged {
+        access_token: secret.expose().to_owned(),
+        issued_token_type: ACCESS_TOKEN,
+        token_type: "Bearer",
+        expires_in: expires_at.seconds_since(now),
+        client: Some(name.to_owned()),
+        subject: None,
+        tokens: Vec::new(),
+    };
+    Ok((NO_STORE, JsonBody(body)).into_response())
 }
 
 async fn exchange_workload(
@@ -185,7 +260,8 @@ async fn exchange_workload(
         issued_token_type: JWT,
         token_type: "N_A",
         expires_in: expires_at.seconds_since(now),
-        subject: subject.to_string(),
+        client: None,
+        subject: Some(subject.to_string()),
         tokens,
     };
     Ok((NO_STORE, JsonBody(body)).into_response())

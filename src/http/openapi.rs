@@ -37,11 +37,11 @@ pub(super) fn public() -> OpenApi {
 pub(super) fn admin() -> OpenApi {
     frame(
         "runmint admin",
-        "Keys, clients, trusted issuers, runs and the audit log.",
+        "Keys, clients, trusted issuers, operators, runs and the audit log.",
         &[(
             "operator",
             HttpAuthScheme::Bearer,
-            "The admin token, `rma_…`",
+            "An operator's token, `rma_…`; one with read access serves for each GET",
         )],
     )
 }

@@ -6,8 +6,7 @@ use axum::http::StatusCode;
 use super::admin::uninterrupted;
 use super::error::{Problem, ProblemBody};
 use crate::app::App;
-use crate::auth::Operator;
-use crate::domain::event::Actor;
+use crate::auth::FullOperator;
 
 /// As Terraform Enterprise's call: the key rotates as soon as that is safe, and the period starts
 /// anew then.
@@ -25,11 +24,11 @@ use crate::domain::event::Actor;
 )]
 pub(super) async fn rotate_key(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
 ) -> Result<StatusCode, Problem> {
     uninterrupted(async move {
         let (seen, now) = app.rotation.look(&app.probe, &app.clock).await?;
-        app.rotation.rotate(&seen, &Actor::Operator, now).await?;
+        app.rotation.rotate(&seen, &operator.actor(), now).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -51,11 +50,11 @@ pub(super) async fn rotate_key(
 )]
 pub(super) async fn trim_key(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
 ) -> Result<StatusCode, Problem> {
     uninterrupted(async move {
         let now = app.rotation.now(&app.clock).await?;
-        app.rotation.trim(false, &Actor::Operator, now).await?;
+        app.rotation.trim(false, &operator.actor(), now).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -1,4 +1,4 @@
-//! Clients and the hashes of their secrets.
+//! Clients and what they may ask for.
 
 use sqlx::FromRow;
 
@@ -7,15 +7,16 @@ use super::{Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
+use crate::domain::secret::NewSecret;
 use crate::domain::time::Timestamp;
 
-/// A client that is to be added, with the hash of its first secret.
+/// A client that is to be added, with its first secret.
 #[derive(Clone, Debug)]
 pub struct AddClient {
     /// The client.
     pub client: Client,
-    /// SHA-256 of the secret, in hexadecimal.
-    pub secret_hash: String,
+    /// Its first secret.
+    pub secret: NewSecret,
 }
 
 impl Store {
@@ -31,12 +32,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         const CLIENT: &str = "INSERT INTO client (name, grants, aws_session_tags, created_at) \
              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        const SECRET: &str =
-            "INSERT INTO client_secret (hash, client, created_at) VALUES ($1, $2, $3)";
-        let AddClient {
-            client,
-            secret_hash,
-        } = add;
+        const SECRET: &str = "INSERT INTO client_secret (hash, id, client, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5)";
+        let AddClient { client, secret } = add;
         let grants = grants_text(client)?;
         in_tx!(self, |tx| {
             let added = sqlx::query(CLIENT)
@@ -49,12 +47,23 @@ impl Store {
                 .rows_affected();
             exactly_one(added).map_err(|_| StoreError::Conflict("a client of this name"))?;
             sqlx::query(SECRET)
-                .bind(secret_hash)
+                .bind(&secret.hash)
+                .bind(secret.id())
                 .bind(client.name.as_str())
                 .bind(now.0)
+                .bind(secret.expires_at.map(|at| at.0))
                 .execute(&mut *tx)
                 .await?;
-            let event = granted(client, &grants, EventKind::ClientAdded, actor, now);
+            let reason = format!(
+                "client {} with grants {grants}, secret {}",
+                client.name,
+                secret.id()
+            );
+            let event = Event {
+                expires_at: secret.expires_at,
+                reason: Some(reason),
+                ..Event::new(now, EventKind::ClientAdded, actor.clone())
+            };
             insert_events!(tx, &[event]);
         })
     }
@@ -77,7 +86,11 @@ impl Store {
                 .await?
                 .rows_affected();
             if changed == 1 {
-                let event = granted(client, &grants, EventKind::ClientUpdated, actor, now);
+                let reason = format!("client {} with grants {grants}", client.name);
+                let event = Event {
+                    reason: Some(reason),
+                    ..Event::new(now, EventKind::ClientUpdated, actor.clone())
+                };
                 insert_events!(tx, &[event]);
             }
             changed == 1
@@ -99,17 +112,6 @@ impl Store {
             "SELECT name, grants, aws_session_tags, created_at FROM client WHERE name = $1";
         let row: Option<ClientRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
             .bind(name)
-            .fetch_optional(pool)
-            .await)?;
-        row.map(Client::try_from).transpose()
-    }
-
-    /// The client that has a secret with this hash.
-    pub async fn find_client_by_secret(&self, hash: &str) -> Result<Option<Client>, StoreError> {
-        const SQL: &str = "SELECT name, grants, aws_session_tags, client.created_at FROM client \
-             JOIN client_secret ON client_secret.client = client.name WHERE hash = $1";
-        let row: Option<ClientRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
-            .bind(hash)
             .fetch_optional(pool)
             .await)?;
         row.map(Client::try_from).transpose()
@@ -153,20 +155,12 @@ impl Store {
     }
 }
 
-/// What a client may ask for from now on.
-fn granted(client: &Client, grants: &str, kind: EventKind, actor: &Actor, now: Timestamp) -> Event {
-    Event {
-        reason: Some(format!("client {} with grants {grants}", client.name)),
-        ..Event::new(now, kind, actor.clone())
-    }
-}
-
 fn grants_text(client: &Client) -> Result<String, StoreError> {
     serde_json::to_string(&client.grants).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 #[derive(FromRow)]
-struct ClientRow {
+pub(super) struct ClientRow {
     name: String,
     grants: String,
     aws_session_tags: bool,

@@ -181,7 +181,8 @@ impl Store {
             .await)?)
     }
 
-    /// Drops events and ended runs from before `oldest`, and makes room for those to come.
+    /// Drops events and ended runs from before `oldest`, and makes room for those to come. Forgets
+    /// secrets that expired a day ago.
     pub async fn maintain(&self, oldest: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         const OLD_RUNS: &str = "DELETE FROM run WHERE expires_at < $1";
         on_writer!(self, |pool| sqlx::query(OLD_RUNS)
@@ -195,6 +196,7 @@ impl Store {
             .execute(pool)
             .await
             .map(drop))?;
+        self.drop_expired_secrets(now).await?;
         match self {
             // Rows are all that SQLite has; in pieces, since minting waits meanwhile.
             Self::Sqlite { write, .. } => loop {

@@ -36,6 +36,9 @@ pub enum Taken {
     IssuerChanged,
 }
 
+/// What was exchanged for a secret on an issuer's word ends with that word.
+const END_SESSIONS: &str = "DELETE FROM client_secret WHERE issuer = $1";
+
 const BUMP: &str = "UPDATE federation SET revision = revision + 1 WHERE id = 1 RETURNING revision";
 
 impl Store {
@@ -145,6 +148,8 @@ impl Store {
             let Some(created_at) = created_at else {
                 return Ok(None);
             };
+            let sessions = sqlx::query(END_SESSIONS).bind(name.as_str());
+            sessions.execute(&mut *tx).await?;
             let event = changed(name.as_str(), &text, EventKind::IssuerUpdated, actor, now);
             insert_events!(tx, &[event]);
             Some(TrustedIssuer {
@@ -170,6 +175,8 @@ impl Store {
             if removed.rows_affected() == 0 {
                 return Ok(false);
             }
+            let sessions = sqlx::query(END_SESSIONS).bind(name);
+            sessions.execute(&mut *tx).await?;
             let event = Event::new(now, EventKind::IssuerRemoved, actor.clone());
             insert_events!(
                 tx,

@@ -18,8 +18,10 @@ mod clients;
 mod events;
 mod issuers;
 mod keys;
+mod operators;
 mod record;
 mod runs;
+mod secrets;
 
 pub use clients::AddClient;
 pub use events::{EventFilter, LiveToken, StoredEvent};
@@ -55,6 +57,9 @@ pub enum StoreError {
     /// Somebody else changed the row, or took the lease, first. Nothing was written.
     #[error("somebody else changed it first; nothing was written")]
     LostRace,
+    /// There are as many of them as there may be.
+    #[error("there are two {0} already; remove one of them first")]
+    TwoAlready(&'static str),
     /// The database could not be reached or did not answer.
     #[error("the database did not answer: {0}")]
     Unavailable(#[from] sqlx::Error),

@@ -106,6 +106,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("std::env::", &["cli/mod.rs"]),
     ("std::process::", &["cli", "main.rs"]),
+    // Who changed something is known to whoever has authenticated them.
+    ("Actor::Operator", &["auth"]),
     ("println!", &["cli/output.rs"]),
     ("print!", &["cli/output.rs"]),
     ("eprintln!", &["cli/output.rs"]),

@@ -6,14 +6,16 @@ use std::pin::{Pin, pin};
 
 use axum::http::{Method, StatusCode};
 use runmint::audit::Recorder;
-use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::domain::event::{Event, EventKind};
 use runmint::domain::time::Timestamp;
 use runmint::metrics::Metrics;
 use runmint::store::{EventFilter, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{AWS, Answer, Database, START, TestApp, VAULT, claims, decode, run_body};
+use crate::harness::{
+    AWS, Answer, Database, START, TestApp, VAULT, by_operator, claims, decode, run_body,
+};
 
 /// Holds every connection of a store: what comes next waits for the database.
 pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
@@ -164,11 +166,11 @@ async fn runs_and_clients_come_and_go_on_record() {
         .send()
         .await;
     for (kind, actor) in [
-        ("client.added", "operator"),
+        ("client.added", "operator:admin"),
         ("run.opened", "client:atlantis"),
-        ("run.closed", "operator"),
-        ("client.updated", "operator"),
-        ("client.removed", "operator"),
+        ("run.closed", "operator:admin"),
+        ("client.updated", "operator:admin"),
+        ("client.removed", "operator:admin"),
         ("key.activated", "schedule"),
     ] {
         let records = app.events(kind).await;
@@ -304,7 +306,7 @@ async fn refusals_beyond_the_queue_are_dropped_and_counted_and_the_others_record
     let note = |number: usize| {
         let event = Event {
             request_id: Some(number.to_string()),
-            ..Event::new(app.now(), EventKind::TokenRefused, Actor::Operator)
+            ..Event::new(app.now(), EventKind::TokenRefused, by_operator())
         };
         app.app.recorder.note(event)
     };
@@ -345,7 +347,7 @@ async fn refusals_that_wait_are_recorded_before_the_worker_ends() {
     let (recorder, task) = Recorder::start(store.clone(), Metrics::default());
     for seconds in 0..300 {
         let at = Timestamp(START.0 + seconds);
-        let event = Event::new(at, EventKind::TokenRefused, Actor::Operator);
+        let event = Event::new(at, EventKind::TokenRefused, by_operator());
         assert!(!ends_at_once(pin!(recorder.note(event))).await);
     }
     drop(recorder);
@@ -358,7 +360,7 @@ async fn refusals_that_wait_are_recorded_before_the_worker_ends() {
 async fn refusals_that_the_database_does_not_take_are_counted_and_nobody_waits_for_ever() {
     let app = TestApp::start().await;
     app.app.store.close().await;
-    let event = Event::new(app.now(), EventKind::TokenRefused, Actor::Operator);
+    let event = Event::new(app.now(), EventKind::TokenRefused, by_operator());
     app.app.recorder.note(event).await;
     assert_eq!(app.app.metrics.events_dropped.get(), 1);
 }

@@ -5,7 +5,9 @@ mod arguments;
 mod clients;
 mod issuers;
 mod keys;
+mod operators;
 mod runs;
+mod secrets;
 mod settings;
 
 use crate::harness::Database;

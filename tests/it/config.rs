@@ -52,6 +52,7 @@ fn as_variable(key: &str) -> String {
 /// Another value of each key, and how it is shown.
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("admin.listen", "127.0.0.1:9091", "127.0.0.1:9091"),
+    ("admin.previous_token", "0123456789abcdef", "********"),
     ("admin.token", "0123456789abcdef", "********"),
     ("data_dir", "/var/lib/runmint", "/var/lib/runmint"),
     ("events.keep", "30d", "30d"),
@@ -279,6 +280,10 @@ fn each_contradiction_is_refused_by_its_key() {
         (&[("STORE__CONNECTIONS", "0")], "store.connections"),
         (&[("ADMIN__TOKEN", "fifteen-letters")], "admin.token"),
         (
+            &[("ADMIN__PREVIOUS_TOKEN", "fifteen-letters")],
+            "admin.previous_token",
+        ),
+        (
             &[("KEYS__SEALING_KEY", "a"), ("KEYS__SEALING_KEY_FILE", "b")],
             "keys.sealing_key",
         ),
@@ -370,6 +375,7 @@ fn no_secret_is_ever_shown() {
     let secret = "hunter2hunter2hunter2";
     let settings = load(&[
         ("ADMIN__TOKEN", secret),
+        ("ADMIN__PREVIOUS_TOKEN", secret),
         ("KEYS__SEALING_KEY", secret),
         (
             "STORE__URL",
@@ -411,6 +417,11 @@ fn what_is_allowed_but_risky_is_warned_of() {
         ("KEYS__ALGORITHM", "ES256", "Azure"),
         ("ROTATION__JWKS_MAX_AGE", "59s", "rotation.jwks_max_age"),
         ("ADMIN__LISTEN", "0.0.0.0:8081", "admin.listen"),
+        (
+            "ADMIN__PREVIOUS_TOKEN",
+            "0123456789abcdef",
+            "admin.previous_token",
+        ),
         ("ISSUER__URL", "https://ci.example.com:8443", "issuer.url"),
         ("ISSUER__URL", "http://127.0.0.1:8080", "issuer.url"),
     ] {

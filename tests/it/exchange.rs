@@ -376,3 +376,84 @@ async fn trust_that_is_withdrawn_ends_at_once_everywhere() {
     }
     assert_eq!(app.events("token.minted").await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_client_s_token_is_exchanged_for_a_secret_that_dies_with_it() {
+    let (site, key) = (Site::start().await, Key::ec("k"));
+    site.publish(&[&key], "max-age=300");
+    let app = TestApp::start().await;
+    let secret = app.client("atlantis").await;
+    app.trust("ci", &site_as_client(&site)).await;
+    let token = |jti: &str, lives: i64| {
+        let mut claims = site_claims(&site, jti);
+        claims["iat"] = json!(app.now().0);
+        claims["exp"] = json!(app.now().0 + lives);
+        key.token(&claims)
+    };
+    let exchange = |token: String| async {
+        let token = token;
+        app.exchange(&token, &[]).await
+    };
+    let first = token("one", 600);
+    let answer = exchange(first.clone()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.json["token_type"], "Bearer");
+    assert_eq!(answer.json["expires_in"], 600);
+    assert_eq!(answer.json["client"], "atlantis");
+    let session = answer.json["access_token"].as_str().unwrap().to_owned();
+    let opened = &app.events("client.session_opened").await[0];
+    assert_eq!(opened["actor"], "client:atlantis");
+    assert!(opened["reason"].as_str().unwrap().contains("a token of ci"));
+
+    // Taken, so it opens nothing more; the secret opens as many runs as it likes.
+    let again = exchange(first.clone()).await;
+    assert_oauth(&again, 400, "invalid_request", "not accepted");
+    let call = app.post("/v1/runs").bearer(&first);
+    let replayed = call.json(&run_body("plan")).send().await;
+    replayed.assert_problem(401, "token-taken", "");
+    for _ in 0..3 {
+        app.run(&session, "plan").await;
+    }
+    // An hour at most, and less if less is asked for; it is shown beside the client's two.
+    assert_eq!(
+        exchange(token("two", 86_000)).await.json["expires_in"],
+        3_600
+    );
+    let list = app.admin(Method::GET, "/v1/clients/atlantis/secrets");
+    let listed = list.send().await;
+    let by: Vec<_> = listed
+        .json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["issuer"])
+        .collect();
+    assert_eq!(by, [&serde_json::Value::Null, &json!("ci"), &json!("ci")]);
+    assert_oauth(
+        &app.exchange(&token("x", 60), &[AWS]).await,
+        400,
+        "invalid_target",
+        "client",
+    );
+
+    let refused = |secret: String| {
+        let call = app.post("/v1/runs").bearer(&secret).json(&run_body("plan"));
+        async move { call.send().await.status == StatusCode::UNAUTHORIZED }
+    };
+    app.pass(599);
+    assert!(!refused(session.clone()).await);
+    app.pass(1);
+    assert!(refused(session).await);
+
+    // It ends with the trust in its issuer, changed or removed.
+    for change in [Method::PUT, Method::DELETE] {
+        let answer = exchange(token(change.as_str(), 600)).await;
+        let session = answer.json["access_token"].as_str().unwrap().to_owned();
+        assert!(!refused(session.clone()).await);
+        let call = app.admin(change, "/v1/issuers/ci");
+        let changed = call.json(&site_as_client(&site)).send().await;
+        assert!(changed.status.is_success(), "{changed:?}");
+        assert!(refused(session).await);
+    }
+    assert!(!refused(secret).await);
+}

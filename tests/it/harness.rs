@@ -17,12 +17,18 @@ use runmint::app::App;
 use runmint::audit::RecorderTask;
 use runmint::clock::Clock;
 use runmint::config::Settings;
+use runmint::domain::event::Actor;
 use runmint::domain::time::Timestamp;
 use runmint::http;
 use runmint::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+/// Whoever holds [`ADMIN_TOKEN`], as the audit log calls it.
+pub(crate) fn by_operator() -> Actor {
+    Actor::Operator("admin".to_owned())
+}
 
 /// When tests begin: a Monday in November 2026.
 pub(crate) const START: Timestamp = Timestamp(1_795_400_000);
@@ -209,6 +215,11 @@ impl TestApp {
     /// A request to the admin listener, with the admin token.
     pub(crate) fn admin(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(&self.admin, method, path).bearer(ADMIN_TOKEN)
+    }
+
+    /// A request to the admin listener, with this token.
+    pub(crate) fn admin_as(&self, token: &str, method: Method, path: &str) -> Call<'_> {
+        Call::new(&self.admin, method, path).bearer(token)
     }
 
     /// Adds a client that may do anything in organization `acme`; its secret.

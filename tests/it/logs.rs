@@ -79,6 +79,7 @@ async fn scenario(format: &str) -> (String, Vec<String>) {
     secrets.extend([client.clone(), run.token.clone()]);
 
     well(&server, &client, &run, &mut secrets).await;
+    change(&server, &mut secrets).await;
     secrets.extend(badly(&server, &client, &run).await);
     rotate(&server).await;
     trouble(&server, &database, &client).await;
@@ -106,6 +107,38 @@ async fn well(server: &Server, client: &str, run: &OpenRun, secrets: &mut Vec<St
     for token in direct.json["tokens"].as_array().unwrap() {
         secrets.push(token["token"].as_str().unwrap().to_owned());
     }
+}
+
+/// Secrets that come and go.
+async fn change(server: &Server, secrets: &mut Vec<String>) {
+    let add = async |path: &str, body: Value, member: &str| {
+        let request = server.admin(Method::POST, path).json(&body);
+        let added = server.answer(request).await;
+        added.json[member].as_str().unwrap().to_owned()
+    };
+    let path = "/v1/clients/atlantis/secrets";
+    let second = add(path, json!({"expires_in": 1}), "secret").await;
+    let operator = json!({"name": "alice", "access": "read"});
+    let first_token = add("/v1/operators", operator, "token").await;
+    let second_token = add("/v1/operators/alice/tokens", json!({}), "token").await;
+    let request = server.post("/v1/tokens").bearer_auth(&second);
+    server.answer(request.json(&run_body("plan"))).await;
+    for (token, method) in [(&first_token, Method::GET), (&second_token, Method::POST)] {
+        let url = format!("{}/v1/clients", server.admin);
+        let request = reqwest::Client::new().request(method, url);
+        let answer = request.bearer_auth(token).json(&json!({}));
+        assert_ne!(server.answer(answer).await.status.as_u16(), 401);
+    }
+    for command in [
+        &["operators", "remove", "alice"][..],
+        &["clients", "secrets", "list", "atlantis"],
+    ] {
+        server.cli(command).await;
+    }
+    let gone = reqwest::Client::new().get(format!("{}/v1/keys", server.admin));
+    let gone = server.answer(gone.bearer_auth(&first_token)).await;
+    gone.assert_problem(401, "unauthenticated", "");
+    secrets.extend([second, first_token, second_token]);
 }
 
 /// Whatever a caller can do wrong; some of it looks like a secret, and may be one.

@@ -46,6 +46,8 @@ mod mappings;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod program;
@@ -57,6 +59,8 @@ mod request;
 mod rotation;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]

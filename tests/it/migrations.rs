@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use runmint::store::Store;
 
-use crate::harness::{AWS, Database, START, TestApp};
+use crate::harness::{AWS, Database, START, TestApp, on_postgres};
 
 /// Table → column → its type.
 type Tables = BTreeMap<String, BTreeMap<String, String>>;
@@ -166,6 +166,8 @@ fn both_databases_are_written_with_the_same_tables_and_columns() {
         "client_secret",
         "event",
         "key_version",
+        "operator",
+        "operator_secret",
         "rotation",
         "run",
     ] {
@@ -240,6 +242,41 @@ async fn opening_a_database_again_keeps_what_is_in_it() {
     assert_eq!(again.ask(&run, AWS).await.status, 200);
     crate::harness::verify(&token, &again.jwks().await, AWS, START).unwrap();
     again.run(&secret, "apply").await;
+}
+
+#[tokio::test]
+async fn secrets_from_before_they_had_ids_have_those_that_they_would_have_now() {
+    let database = Database::durable().await;
+    let hash = "0123456789abcdef".repeat(4);
+    let before = format!(
+        "INSERT INTO client (name, grants, aws_session_tags, created_at) \
+         VALUES ('atlantis', '[]', FALSE, 7); \
+         INSERT INTO client_secret (hash, client, created_at) VALUES ('{hash}', 'atlantis', 7);"
+    );
+    let read = |on: &str, name| std::fs::read_to_string(folder(on).join(name)).unwrap();
+    let on = if on_postgres() { "postgres" } else { "sqlite" };
+    let steps = [
+        read(on, "0001_init.sql"),
+        before,
+        read(on, "0002_secrets_and_operators.sql"),
+    ]
+    .map(sqlx::AssertSqlSafe);
+    let sql = "SELECT id, expires_at, issuer FROM client_secret";
+    let row: (String, Option<i64>, Option<String>) = if on_postgres() {
+        let pool = sqlx::PgPool::connect(&database.url).await.unwrap();
+        for step in steps {
+            sqlx::raw_sql(step).execute(&pool).await.unwrap();
+        }
+        sqlx::query_as(sql).fetch_one(&pool).await.unwrap()
+    } else {
+        let url = format!("{}?mode=rwc", database.url);
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        for step in steps {
+            sqlx::raw_sql(step).execute(&pool).await.unwrap();
+        }
+        sqlx::query_as(sql).fetch_one(&pool).await.unwrap()
+    };
+    assert_eq!(row, ("0123456789ab".to_owned(), None, None));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use runmint::keys::plan::plan;
 use runmint::store::{NewKey, StoreError};
 use serde_json::json;
 
-use crate::harness::{AWS, Database, START, TestApp, killed_after, verify};
+use crate::harness::{AWS, Database, START, TestApp, by_operator, killed_after, verify};
 
 /// Keys change as soon as they may: a period of two hours, a wait of one.
 const POLICY: &[(&str, &str)] = &[
@@ -121,7 +121,7 @@ async fn operators_who_rotate_at_the_same_instant_stage_one_version() {
             .iter()
             .map(|replica| {
                 let (rotation, now) = (replica.app.rotation.clone(), replica.now());
-                tokio::spawn(async move { rotation.rotate(&[], &Actor::Operator, now).await })
+                tokio::spawn(async move { rotation.rotate(&[], &by_operator(), now).await })
             })
             .collect();
         for rotation in rotations {
@@ -202,7 +202,7 @@ async fn an_operator_takes_the_lease_from_a_schedule_that_has_planned_already() 
         .unwrap()
         .unwrap();
     let rotated = operator.app.rotation;
-    rotated.rotate(&[], &Actor::Operator, START).await.unwrap();
+    rotated.rotate(&[], &by_operator(), START).await.unwrap();
     let late = schedule
         .app
         .store
@@ -330,7 +330,7 @@ async fn the_report_of_an_emergency_has_every_token_that_was_answered() {
                 tokio::task::yield_now().await;
             }
             let rotation = &operator.app.rotation;
-            let exposure = rotation.emergency(None, &Actor::Operator, START).await;
+            let exposure = rotation.emergency(None, &by_operator(), START).await;
             exposure.unwrap()
         };
         let (exposure, by_a, by_b) = tokio::join!(withdraw, mint(&a), mint(&b));
@@ -382,7 +382,7 @@ async fn two_emergencies_at_the_same_instant_withdraw_one_key_and_not_the_fresh_
         let [one, other] = replicas::<2>(&database).await;
         let emergency = |app: &TestApp| {
             let (rotation, now) = (app.app.rotation.clone(), app.now());
-            tokio::spawn(async move { rotation.emergency(None, &Actor::Operator, now).await })
+            tokio::spawn(async move { rotation.emergency(None, &by_operator(), now).await })
         };
         let (first, second) = tokio::join!(emergency(&one), emergency(&other));
         let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
@@ -419,9 +419,10 @@ async fn an_emergency_gets_through_while_all_replicas_mint() {
         }
     };
     let now = replicas[1].now();
+    let operator = by_operator();
     let exposure = tokio::select! {
         () = minting => unreachable!("it does not end"),
-        exposure = replicas[1].app.rotation.emergency(None, &Actor::Operator, now) => exposure,
+        exposure = replicas[1].app.rotation.emergency(None, &operator, now) => exposure,
     };
     assert_eq!(exposure.unwrap().revoked[0].kid, leaked[0]);
     let report = replicas[1]

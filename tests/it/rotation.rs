@@ -7,13 +7,12 @@ mod sealing;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use runmint::domain::event::Actor;
 use runmint::domain::key::{Algorithm, Step, Version};
 use runmint::domain::time::Timestamp;
 use runmint::store::NewKey;
 use serde_json::{Value, json};
 
-use crate::harness::{AWS, Answer, OpenRun, START, TestApp, verify};
+use crate::harness::{AWS, Answer, OpenRun, START, TestApp, by_operator, verify};
 use probe::Outside;
 
 const MINUTE: i64 = 60;
@@ -388,7 +387,7 @@ async fn use_up(issuer: &Issuer, greatest: i64) {
         };
         let steps = |_: &[_]| vec![Step::Stage(version), Step::Revoke(version)];
         store
-            .change_keys(&lease, Some(&key), &Actor::Operator, now, steps)
+            .change_keys(&lease, Some(&key), &by_operator(), now, steps)
             .await
             .unwrap();
     }

@@ -3,7 +3,9 @@
 mod clients;
 mod events;
 mod keys;
+mod operators;
 mod record;
+mod secrets;
 
 use runmint::domain::claims::Audience;
 use runmint::domain::client::Client;
@@ -12,13 +14,14 @@ use runmint::domain::grant::AllowedAudience;
 use runmint::domain::key::{Algorithm, KeyVersion, Step, Version};
 use runmint::domain::name::Name;
 use runmint::domain::run::Run;
+use runmint::domain::secret::NewSecret;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
 use runmint::store::{AddClient, AddRun, EventFilter, NewKey, Store, StoredEvent};
 
 use crate::harness::{AWS, Database, START};
 
-const ACTOR: Actor = Actor::Operator;
+const ACTOR: Actor = Actor::Schedule;
 
 fn client(name: &str) -> AddClient {
     AddClient {
@@ -28,7 +31,10 @@ fn client(name: &str) -> AddClient {
             aws_session_tags: false,
             created_at: START,
         },
-        secret_hash: format!("hash of {name}"),
+        secret: NewSecret {
+            hash: hash(name),
+            expires_at: None,
+        },
     }
 }
 

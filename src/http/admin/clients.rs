@@ -11,13 +11,13 @@ use super::super::error::{Problem, ProblemBody};
 use super::super::extract::Json;
 use super::super::runs::{NO_STORE, no_randomness};
 use crate::app::App;
-use crate::auth::Operator;
 use crate::auth::secret::{Kind, Secret};
+use crate::auth::{FullOperator, Operator};
 use crate::domain::InvalidField;
 use crate::domain::client::Client;
-use crate::domain::event::Actor;
 use crate::domain::grant::Grant;
 use crate::domain::name::Name;
+use crate::domain::secret::{NewSecret, expiry};
 use crate::domain::time::Timestamp;
 use crate::store::AddClient as AddedClient;
 
@@ -33,6 +33,8 @@ pub(in crate::http) struct AddClient {
     /// Whether its tokens carry AWS session tags.
     #[serde(default)]
     aws_session_tags: bool,
+    /// How long its secret is good for, in seconds; until it is removed when left out.
+    secret_expires_in: Option<i64>,
 }
 
 /// A client that was added. The secret is shown this once.
@@ -40,6 +42,11 @@ pub(in crate::http) struct AddClient {
 struct AddedClientView {
     name: String,
     secret: String,
+    /// What the secret is called.
+    secret_id: String,
+    /// In seconds since 1970; absent for a secret that lasts until it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_expires_at: Option<Timestamp>,
 }
 
 /// A client.
@@ -86,7 +93,7 @@ impl ClientView {
 )]
 pub(in crate::http) async fn add(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Json(body): Json<AddClient>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
@@ -94,9 +101,11 @@ pub(in crate::http) async fn add(
         name,
         grants,
         aws_session_tags,
+        secret_expires_in,
     } = body;
     let name = Name::parse("name", &name)?;
     check(&grants)?;
+    let expires_at = expiry("secret_expires_in", secret_expires_in, now)?;
     let secret = Secret::generate(Kind::Client).map_err(no_randomness)?;
     let client = Client {
         name,
@@ -106,14 +115,19 @@ pub(in crate::http) async fn add(
     };
     let added = AddedClient {
         client,
-        secret_hash: secret.hash(),
+        secret: NewSecret {
+            hash: secret.hash(),
+            expires_at,
+        },
     };
-    app.store.add_client(&added, &Actor::Operator, now).await?;
-    app.limits.accepted(&added.secret_hash);
+    app.store.add_client(&added, &operator.actor(), now).await?;
+    app.limits.accepted(&added.secret.hash);
     tracing::info!(client.id = added.client.name.as_str(), "a client was added");
     let body = AddedClientView {
         name: added.client.name.to_string(),
         secret: secret.expose().to_owned(),
+        secret_id: added.secret.id().to_owned(),
+        secret_expires_at: expires_at,
     };
     Ok((StatusCode::CREATED, NO_STORE, JsonBody(body)).into_response())
 }
@@ -191,7 +205,7 @@ pub(in crate::http) struct UpdateClient {
 )]
 pub(in crate::http) async fn update(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(name): Path<String>,
     Json(body): Json<UpdateClient>,
 ) -> Result<JsonBody<ClientView>, Problem> {
@@ -208,7 +222,7 @@ pub(in crate::http) async fn update(
     };
     if !app
         .store
-        .update_client(&client, &Actor::Operator, app.clock.now())
+        .update_client(&client, &operator.actor(), app.clock.now())
         .await?
     {
         return Err(Problem::not_found("client"));
@@ -216,7 +230,7 @@ pub(in crate::http) async fn update(
     Ok(JsonBody(ClientView::of(client)))
 }
 
-/// Removes a client: its secret is worth nothing and its runs are closed, at once.
+/// Removes a client: its secrets are worth nothing and its runs are closed, at once.
 #[utoipa::path(
     delete,
     path = "/v1/clients/{name}",
@@ -233,14 +247,14 @@ pub(in crate::http) async fn update(
 )]
 pub(in crate::http) async fn remove(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let name = Name::parse("name", &name).map_err(|_| Problem::not_found("client"))?;
     let now = app.clock.now();
     if !app
         .store
-        .remove_client(name.as_str(), &Actor::Operator, now)
+        .remove_client(name.as_str(), &operator.actor(), now)
         .await?
     {
         return Err(Problem::not_found("client"));
@@ -249,7 +263,7 @@ pub(in crate::http) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(app: &App, name: &str) -> Result<Client, Problem> {
+pub(super) async fn find(app: &App, name: &str) -> Result<Client, Problem> {
     // What is no name is nobody's, and need not reach the database.
     let name = Name::parse("name", name).map_err(|_| Problem::not_found("client"))?;
     let client = app.store.find_client(name.as_str()).await?;

@@ -10,11 +10,10 @@ use utoipa::ToSchema;
 use super::super::error::{Problem, ProblemBody};
 use super::super::extract::Json;
 use crate::app::App;
-use crate::auth::Operator;
 use crate::auth::federation::{self, Check, Explanation};
 use crate::auth::mapping::{Identity, Mapped, Verdict};
+use crate::auth::{FullOperator, Operator};
 use crate::domain::InvalidField;
-use crate::domain::event::Actor;
 use crate::domain::grant::Grant;
 use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
@@ -73,7 +72,7 @@ impl IssuerView {
 )]
 pub(in crate::http) async fn add(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Json(body): Json<AddIssuer>,
 ) -> Result<Response, Problem> {
     let AddIssuer { name, definition } = body;
@@ -86,7 +85,7 @@ pub(in crate::http) async fn add(
     let now = app.clock.now();
     let added = app
         .store
-        .add_trusted_issuer(&name, &definition, &Actor::Operator, now)
+        .add_trusted_issuer(&name, &definition, &operator.actor(), now)
         .await?;
     tracing::info!(issuer.name = name.as_str(), "an issuer is trusted");
     refresh(&app).await;
@@ -159,7 +158,7 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn update(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(name): Path<String>,
     Json(definition): Json<Definition>,
 ) -> Result<JsonBody<IssuerView>, Problem> {
@@ -168,7 +167,7 @@ pub(in crate::http) async fn update(
     let now = app.clock.now();
     let updated = app
         .store
-        .update_trusted_issuer(&name, &definition, &Actor::Operator, now)
+        .update_trusted_issuer(&name, &definition, &operator.actor(), now)
         .await?
         .ok_or_else(|| Problem::not_found("trusted issuer"))?;
     tracing::info!(issuer.name = name.as_str(), "a trusted issuer was changed");
@@ -193,14 +192,14 @@ pub(in crate::http) async fn update(
 )]
 pub(in crate::http) async fn remove(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
     let now = app.clock.now();
     if !app
         .store
-        .remove_trusted_issuer(name.as_str(), &Actor::Operator, now)
+        .remove_trusted_issuer(name.as_str(), &operator.actor(), now)
         .await?
     {
         return Err(Problem::not_found("trusted issuer"));
@@ -288,7 +287,7 @@ struct ConditionView {
 )]
 pub(in crate::http) async fn test(
     State(app): State<App>,
-    _operator: Operator,
+    _operator: FullOperator,
     Json(body): Json<TestToken>,
 ) -> Result<Response, Problem> {
     let TestToken { token, definition } = body;

@@ -12,8 +12,7 @@ use super::super::extract::JsonOrDefault;
 use super::exposure::{ExposureView, RevokedView};
 use super::uninterrupted;
 use crate::app::App;
-use crate::auth::Operator;
-use crate::domain::event::Actor;
+use crate::auth::{FullOperator, Operator};
 use crate::domain::key::{Algorithm, KeyState, KeyVersion, Policy, Version};
 use crate::domain::time::Timestamp;
 use crate::keys::plan::{retires_at, rotation_ready_at};
@@ -193,19 +192,19 @@ pub(in crate::http) enum RotateResult {
 )]
 pub(in crate::http) async fn rotate(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     JsonOrDefault(body): JsonOrDefault<RotateKeys>,
 ) -> Result<JsonBody<RotateResult>, Problem> {
     uninterrupted(async move {
         if body.emergency {
             let now = app.rotation.now(&app.clock).await?;
-            let exposure = app.rotation.emergency(None, &Actor::Operator, now).await?;
+            let exposure = app.rotation.emergency(None, &operator.actor(), now).await?;
             tracing::error!(?exposure.active, "the signing key was replaced in an emergency");
             let view = ExposureView::of(exposure, &app.policy, now);
             return Ok(JsonBody(RotateResult::Replaced(view)));
         }
         let (seen, now) = app.rotation.look(&app.probe, &app.clock).await?;
-        let result = match app.rotation.rotate(&seen, &Actor::Operator, now).await? {
+        let result = match app.rotation.rotate(&seen, &operator.actor(), now).await? {
             Rotated::Done(version) => RotateResult::Rotated { version },
             Rotated::Scheduled { version, ready_at } => RotateResult::Scheduled {
                 version,
@@ -260,7 +259,7 @@ struct WaitingKey {
 )]
 pub(in crate::http) async fn trim(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     JsonOrDefault(body): JsonOrDefault<TrimKeys>,
 ) -> Result<JsonBody<TrimResult>, Problem> {
     let Trimmed {
@@ -269,7 +268,10 @@ pub(in crate::http) async fn trim(
         broken,
     } = uninterrupted(async move {
         let now = app.rotation.now(&app.clock).await?;
-        Ok(app.rotation.trim(body.force, &Actor::Operator, now).await?)
+        Ok(app
+            .rotation
+            .trim(body.force, &operator.actor(), now)
+            .await?)
     })
     .await?;
     Ok(JsonBody(TrimResult {
@@ -302,7 +304,7 @@ pub(in crate::http) async fn trim(
 )]
 pub(in crate::http) async fn revoke(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(version): Path<String>,
 ) -> Result<JsonBody<ExposureView>, Problem> {
     let version = parse(&version)?;
@@ -310,7 +312,7 @@ pub(in crate::http) async fn revoke(
         let now = app.rotation.now(&app.clock).await?;
         let exposure = app
             .rotation
-            .emergency(Some(version), &Actor::Operator, now)
+            .emergency(Some(version), &operator.actor(), now)
             .await?;
         tracing::warn!(key.version = version.0, "a key version was revoked");
         Ok(JsonBody(ExposureView::of(exposure, &app.policy, now)))
@@ -377,12 +379,12 @@ pub(in crate::http) struct RewrapResult {
 )]
 pub(in crate::http) async fn rewrap(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
 ) -> Result<JsonBody<RewrapResult>, Problem> {
     let sealing_key = app.keyring.sealer().key_id().to_owned();
     let rewrapped = uninterrupted(async move {
         let now = app.rotation.now(&app.clock).await?;
-        Ok(app.rotation.rewrap(&Actor::Operator, now).await?)
+        Ok(app.rotation.rewrap(&operator.actor(), now).await?)
     })
     .await?;
     Ok(JsonBody(RewrapResult {

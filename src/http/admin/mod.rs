@@ -1,11 +1,14 @@
-//! What operators may do: keys, clients, trusted issuers, runs, and the audit log.
+//! What operators may do: keys, clients and their secrets, trusted issuers, operators, runs, and the
+//! audit log.
 
 pub(super) mod clients;
 pub(super) mod events;
 mod exposure;
 pub(super) mod issuers;
 pub(super) mod keys;
+pub(super) mod operators;
 pub(super) mod runs;
+pub(super) mod secrets;
 
 use tracing::Instrument;
 

@@ -10,8 +10,7 @@ use super::super::extract::Query;
 use super::super::runs::{RunView, find_run};
 use super::page_size;
 use crate::app::App;
-use crate::auth::Operator;
-use crate::domain::event::Actor;
+use crate::auth::{FullOperator, Operator};
 use crate::store::RunFilter;
 
 /// Which runs.
@@ -126,14 +125,14 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn close(
     State(app): State<App>,
-    _operator: Operator,
+    operator: FullOperator,
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
     let now = app.clock.now();
     let run = find_run(&app, &id)
         .await?
         .ok_or_else(|| Problem::not_found("run"))?;
-    let run = app.store.close_run(&run.id, &Actor::Operator, now).await?;
+    let run = app.store.close_run(&run.id, &operator.actor(), now).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     tracing::info!(run.id = run.id, "an operator closed a run");
     Ok(JsonBody(RunView::of(run, now)))

@@ -12,7 +12,11 @@ async fn wrong_usage_is_status_2_and_nothing_on_stdout() {
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (&["keys", "rotate", "--now"], "unexpected argument '--now'"),
         (&["keys", "revoke"], "<VERSION>"),
-        (&["clients", "add", "x"], "--grant <JSON>"),
+        (&["clients", "update", "x"], "--grant <JSON>"),
+        (
+            &["clients", "secrets", "add", "x", "--expires-in", "soon"],
+            "no duration such as 90d",
+        ),
         (
             &["runs", "open", "--organization", "acme"],
             "--audience <AUDIENCE>",
@@ -44,6 +48,7 @@ async fn help_and_version_are_data() {
         "config",
         "keys",
         "clients",
+        "operators",
         "runs",
         "events",
         "healthcheck",

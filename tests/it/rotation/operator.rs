@@ -244,7 +244,7 @@ async fn each_change_of_a_key_is_in_the_audit_log_with_who_did_it() {
         let events = issuer.app.events(kind).await;
         events.iter().map(|event| event["actor"].clone()).collect()
     };
-    let (operator, schedule) = ("operator", "schedule");
+    let (operator, schedule) = ("operator:admin", "schedule");
     assert_eq!(actors("key.staged").await, [operator, schedule, schedule]);
     assert_eq!(actors("key.seen").await, [schedule]);
     assert_eq!(

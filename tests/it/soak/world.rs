@@ -9,10 +9,10 @@ use runmint::clock::Clock;
 use runmint::config::Settings;
 use runmint::domain::claims::Audience;
 use runmint::domain::client::Client;
-use runmint::domain::event::Actor;
 use runmint::domain::grant::AllowedAudience;
 use runmint::domain::key::{Algorithm, MAX_PUBLISHED, Step};
 use runmint::domain::name::Name;
+use runmint::domain::secret::NewSecret;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
 use runmint::keys::plan::{next_turn, plan};
@@ -21,7 +21,7 @@ use runmint::store::{AddClient, Store};
 
 use super::party::{Outside, Party};
 use super::random::Random;
-use crate::harness::{AWS, Database, START, settings};
+use crate::harness::{AWS, Database, START, by_operator, settings};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -252,7 +252,7 @@ impl World {
         let before = app.keyring.current().active().map(|key| key.version);
         let rotated = app
             .rotation
-            .rotate(&seen, &Actor::Operator, app.clock.now())
+            .rotate(&seen, &by_operator(), app.clock.now())
             .await;
         rotated.unwrap();
         let active = app.keyring.current().active().map(|key| key.version);
@@ -268,7 +268,7 @@ impl World {
         let app = &self.replicas[self.random.index(3)].app;
         let exposure = app
             .rotation
-            .emergency(None, &Actor::Operator, app.clock.now())
+            .emergency(None, &by_operator(), app.clock.now())
             .await
             .unwrap();
         let keyring = app.keyring.current();
@@ -284,7 +284,7 @@ impl World {
         let app = &self.replicas[self.random.index(3)].app;
         let trimmed = app
             .rotation
-            .trim(false, &Actor::Operator, app.clock.now())
+            .trim(false, &by_operator(), app.clock.now())
             .await
             .unwrap();
         trimmed.retired.into_iter().map(Step::Retire).collect()
@@ -428,13 +428,13 @@ async fn client(store: &Store) -> CallingClient {
     };
     let add = AddClient {
         client,
-        secret_hash: secret.hash(),
+        secret: NewSecret {
+            hash: secret.hash(),
+            expires_at: None,
+        },
     };
-    store
-        .add_client(&add, &Actor::Operator, START)
-        .await
-        .unwrap();
-    CallingClient::authenticate(secret.expose(), store)
+    store.add_client(&add, &by_operator(), START).await.unwrap();
+    CallingClient::authenticate(secret.expose(), store, START)
         .await
         .unwrap()
 }

@@ -1,6 +1,6 @@
 //! The group commit: checks and records.
 
-use runmint::domain::event::{Actor, Event, EventKind};
+use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
 use runmint::domain::time::Timestamp;
@@ -158,7 +158,7 @@ async fn when_a_close_was_answered_no_token_is_recorded() {
         };
         // The sender is dropped after the first record: from here on, one follows the other.
         let _ = minted_one.await;
-        store.close_run(&id, &Actor::Operator, at(2)).await.unwrap();
+        store.close_run(&id, &ACTOR, at(2)).await.unwrap();
         let minted = events(&store, EventKind::TokenMinted).await.len();
         minting.await.unwrap();
         let after = events(&store, EventKind::TokenMinted).await.len();

@@ -1,0 +1,249 @@
+//! The secrets of clients: two at a time, so that they change without a pause. Whose secret it is,
+//! and whether it still is one, is asked at each request, so what is removed is worth nothing at
+//! once on every replica.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+
+use super::clients::ClientRow;
+use super::events::{EventRow, insert_events};
+use super::issuers::take_tokens;
+use super::{Store, StoreError, Take, Taken, in_tx, on_pool, on_writer};
+use crate::domain::client::Client;
+use crate::domain::event::{Actor, Event, EventKind};
+use crate::domain::secret::{AT_A_TIME, NewSecret, SecretInfo, USE_STEP};
+use crate::domain::time::Timestamp;
+
+/// An expired secret is still shown for as long, so that whoever looks for it learns why it failed.
+const SHOWN_EXPIRED: Duration = Duration::from_hours(24);
+
+/// As many secrets of one client are shown: two, and its living short-lived ones.
+const SHOWN: i64 = 1_000;
+
+impl Store {
+    /// Gives a client one more secret; whether there is such a client.
+    ///
+    /// # Errors
+    /// [`StoreError::TwoAlready`], not counting expired ones and those of trusted issuers.
+    pub async fn add_client_secret(
+        &self,
+        client: &str,
+        secret: &NewSecret,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const LIVING: &str = "SELECT COUNT(*) FROM client_secret WHERE client = $1 \
+             AND issuer IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+        const ADD: &str = "INSERT INTO client_secret (hash, id, client, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5)";
+        // Two who add at once must not both find room. Not the client's row: recorders share it all
+        // the time, and would keep this waiting. Lookups go on under this lock. The row comes first
+        // all the same, in the order in which the removal of a client takes the two.
+        const LOCK: &str = "LOCK TABLE client_secret IN SHARE ROW EXCLUSIVE MODE";
+        let known = match self {
+            // BEGIN IMMEDIATE has shut out all other writers already.
+            Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
+            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
+        };
+        in_tx!(self, |tx| {
+            let known = sqlx::query(known).bind(client);
+            if known.fetch_optional(&mut *tx).await?.is_none() {
+                return Ok(false);
+            }
+            if self.is_shared() {
+                sqlx::query(LOCK).execute(&mut *tx).await?;
+            }
+            let living = sqlx::query_scalar(LIVING).bind(client).bind(now.0);
+            let living: i64 = living.fetch_one(&mut *tx).await?;
+            if living >= AT_A_TIME {
+                return Err(StoreError::TwoAlready("secrets"));
+            }
+            sqlx::query(ADD)
+                .bind(&secret.hash)
+                .bind(secret.id())
+                .bind(client)
+                .bind(now.0)
+                .bind(secret.expires_at.map(|at| at.0))
+                .execute(&mut *tx)
+                .await?;
+            let reason = format!("client {client}, secret {}", secret.id());
+            let event = Event {
+                expires_at: secret.expires_at,
+                reason: Some(reason),
+                ..Event::new(now, EventKind::ClientSecretAdded, actor.clone())
+            };
+            insert_events!(tx, &[event]);
+            true
+        })
+    }
+
+    /// Takes a foreign token in exchange for a short-lived secret of a client; what became of that.
+    /// Such secrets do not count among the two, and end with the trust in their issuer.
+    pub async fn open_session(
+        &self,
+        client: &str,
+        secret: &NewSecret,
+        take: &Take,
+        event: &Event,
+    ) -> Result<Taken, StoreError> {
+        const ADD: &str = "INSERT INTO client_secret (hash, id, client, created_at, expires_at, \
+             issuer) VALUES ($1, $2, $3, $4, $5, $6)";
+        let known = match self {
+            Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
+            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
+        };
+        in_tx!(self, |tx| {
+            let known = sqlx::query(known).bind(client);
+            if known.fetch_optional(&mut *tx).await?.is_none() {
+                return Ok(Taken::IssuerChanged);
+            }
+            let taken = take_tokens!(self, tx, &[take]);
+            let taken = taken.into_values().next().unwrap_or(Taken::Before);
+            if taken != Taken::Now {
+                return Ok(taken);
+            }
+            sqlx::query(ADD)
+                .bind(&secret.hash)
+                .bind(secret.id())
+                .bind(client)
+                .bind(event.at.0)
+                .bind(secret.expires_at.map(|at| at.0))
+                .bind(&take.issuer)
+                .execute(&mut *tx)
+                .await?;
+            insert_events!(tx, std::slice::from_ref(event));
+            taken
+        })
+    }
+
+    /// The secrets of a client, those that operators made first, oldest first. Short-lived ones are
+    /// left out once they have expired.
+    pub async fn client_secrets(
+        &self,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<Vec<SecretInfo>, StoreError> {
+        const SQL: &str = "SELECT id, created_at AS made_at, expires_at, last_used_at, issuer \
+             FROM client_secret WHERE client = $1 AND (issuer IS NULL OR expires_at > $2) \
+             ORDER BY issuer IS NOT NULL, created_at, id LIMIT $3";
+        let rows: Vec<SecretRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(client)
+            .bind(now.0)
+            .bind(SHOWN)
+            .fetch_all(pool)
+            .await)?;
+        Ok(rows.into_iter().map(SecretInfo::from).collect())
+    }
+
+    /// The client that has a secret with this hash, and what is known of the secret. It may have
+    /// expired: that is for the caller to judge.
+    pub async fn find_client_by_secret(
+        &self,
+        hash: &str,
+    ) -> Result<Option<(Client, SecretInfo)>, StoreError> {
+        const SQL: &str = "SELECT name, grants, aws_session_tags, client.created_at, \
+             client_secret.id, client_secret.created_at AS made_at, expires_at, last_used_at, issuer \
+             FROM client JOIN client_secret ON client_secret.client = client.name WHERE hash = $1";
+        let row: Option<KnownRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
+            .bind(hash)
+            .fetch_optional(pool)
+            .await)?;
+        row.map(|KnownRow { client, secret }| Ok((client.try_into()?, secret.into())))
+            .transpose()
+    }
+
+    /// Removes a secret of a client; whether it was there. The client's runs stay open.
+    pub async fn remove_client_secret(
+        &self,
+        client: &str,
+        id: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const REMOVE: &str = "DELETE FROM client_secret WHERE client = $1 AND id = $2";
+        in_tx!(self, |tx| {
+            let removed = sqlx::query(REMOVE).bind(client).bind(id);
+            let removed = removed.execute(&mut *tx).await?.rows_affected() > 0;
+            if removed {
+                let reason = format!("client {client}, secret {id}");
+                let event = Event {
+                    reason: Some(reason),
+                    ..Event::new(now, EventKind::ClientSecretRemoved, actor.clone())
+                };
+                insert_events!(tx, &[event]);
+            }
+            removed
+        })
+    }
+
+    /// Writes down that the secret with this hash was used, if that is news.
+    pub async fn mark_client_secret_used(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE client_secret SET last_used_at = $1 WHERE hash = $2 \
+             AND (last_used_at IS NULL OR last_used_at < $3)";
+        on_writer!(self, |pool| sqlx::query(SQL)
+            .bind(now.0)
+            .bind(hash)
+            .bind(now.0 - USE_STEP)
+            .execute(pool)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+
+    /// Forgets secrets and tokens that have been expired for a day.
+    pub(super) async fn drop_expired_secrets(&self, now: Timestamp) -> Result<(), StoreError> {
+        const SECRETS: &str = "DELETE FROM client_secret WHERE expires_at < $1";
+        const TOKENS: &str = "DELETE FROM operator_secret WHERE expires_at < $1";
+        let oldest = now - SHOWN_EXPIRED;
+        for sql in [SECRETS, TOKENS] {
+            on_writer!(self, |pool| sqlx::query(sql)
+                .bind(oldest.0)
+                .execute(pool)
+                .await
+                .map(drop))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is shown of a secret, as it is selected.
+#[derive(FromRow)]
+pub(super) struct SecretRow {
+    id: String,
+    made_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+    issuer: Option<String>,
+}
+
+impl From<SecretRow> for SecretInfo {
+    fn from(row: SecretRow) -> Self {
+        let SecretRow {
+            id,
+            made_at,
+            expires_at,
+            last_used_at,
+            issuer,
+        } = row;
+        Self {
+            id,
+            created_at: Timestamp(made_at),
+            expires_at: expires_at.map(Timestamp),
+            last_used_at: last_used_at.map(Timestamp),
+            issuer,
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    #[sqlx(flatten)]
+    client: ClientRow,
+    #[sqlx(flatten)]
+    secret: SecretRow,
+}

@@ -1,0 +1,192 @@
+//! The secrets of clients.
+
+use runmint::domain::event::EventKind;
+use runmint::domain::secret::{NewSecret, SecretInfo};
+use runmint::store::{Store, StoreError};
+
+use super::{ACTOR, add_client, at, events, hash};
+use crate::harness::Database;
+
+fn secret(hash: &str, expires_at: Option<i64>) -> NewSecret {
+    NewSecret {
+        hash: hash.to_owned(),
+        expires_at: expires_at.map(at),
+    }
+}
+
+async fn add(store: &Store, secret: &NewSecret, now: i64) -> Result<bool, StoreError> {
+    store
+        .add_client_secret("atlantis", secret, &ACTOR, at(now))
+        .await
+}
+
+async fn ids(store: &Store, now: i64) -> Vec<String> {
+    let secrets = store.client_secrets("atlantis", at(now)).await.unwrap();
+    secrets.into_iter().map(|secret| secret.id).collect()
+}
+
+#[tokio::test]
+async fn a_client_has_two_secrets_and_no_third() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add_client(&store, "buildkite").await;
+    assert!(add(&store, &secret("two", Some(50)), 1).await.unwrap());
+    let error = add(&store, &secret("three", None), 2).await.unwrap_err();
+    assert!(matches!(error, StoreError::TwoAlready(_)), "{error}");
+    assert!(error.to_string().contains("remove one"), "{error}");
+    let nobody = store
+        .add_client_secret("nobody", &secret("x", None), &ACTOR, at(2))
+        .await;
+    assert!(!nobody.unwrap());
+
+    let listed = store.client_secrets("atlantis", at(3)).await.unwrap();
+    assert_eq!(
+        listed[1],
+        SecretInfo {
+            id: "two".to_owned(),
+            created_at: at(1),
+            expires_at: Some(at(50)),
+            last_used_at: None,
+            issuer: None,
+        }
+    );
+    let (client, info) = store.find_client_by_secret("two").await.unwrap().unwrap();
+    assert_eq!((client.name.as_str(), &info), ("atlantis", &listed[1]));
+
+    assert!(add(&store, &secret("three", None), 50).await.unwrap());
+    let named = ["hash of atla", "two", "three"];
+    assert_eq!(ids(&store, 50).await, named, "the expired one is shown");
+    let added = events(&store, EventKind::ClientSecretAdded).await;
+    assert_eq!(added.len(), 2);
+    assert_eq!(added[1].event.expires_at, Some(at(50)));
+    let reason = added[1].event.reason.as_deref();
+    assert_eq!(reason, Some("client atlantis, secret two"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_add_a_second_secret_at_once_one_does() {
+    let database = Database::durable().await;
+    let stores = [database.store().await, database.store().await];
+    for round in 0..5 {
+        let name = format!("client-{round}");
+        add_client(&stores[0], &name).await;
+        let adding: Vec<_> = (0..6)
+            .map(|n| {
+                let (store, name) = (stores[n % 2].clone(), name.clone());
+                let secret = secret(&format!("{round}-{n}"), None);
+                tokio::spawn(
+                    async move { store.add_client_secret(&name, &secret, &ACTOR, at(1)).await },
+                )
+            })
+            .collect();
+        let mut added = 0;
+        for outcome in adding {
+            match outcome.await.unwrap() {
+                Ok(known) => added += usize::from(known),
+                Err(error) => assert!(matches!(error, StoreError::TwoAlready(_)), "{error}"),
+            }
+        }
+        assert_eq!(added, 1);
+        let secrets = stores[0].client_secrets(&name, at(1)).await.unwrap();
+        assert_eq!(secrets.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_goes_while_it_is_given_a_secret_goes_with_it() {
+    let database = Database::durable().await;
+    let [adding, removing, using] = [
+        database.store().await,
+        database.store().await,
+        database.store().await,
+    ];
+    for round in 0..20 {
+        let name = format!("client-{round}");
+        add_client(&adding, &name).await;
+        let new = secret(&format!("new-{round}"), None);
+        let (first, at) = (hash(&name), at(1));
+        let (added, removed, used) = tokio::join!(
+            adding.add_client_secret(&name, &new, &ACTOR, at),
+            removing.remove_client(&name, &ACTOR, at),
+            using.mark_client_secret_used(&first, at),
+        );
+        added.unwrap();
+        used.unwrap();
+        assert!(removed.unwrap());
+        assert_eq!(adding.client_secrets(&name, at).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_removed_from_its_own_client_alone() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add_client(&store, "buildkite").await;
+    add(&store, &secret("two", None), 1).await.unwrap();
+    let remove = async |client: &str, id: &str| {
+        let removed = store.remove_client_secret(client, id, &ACTOR, at(2)).await;
+        removed.unwrap()
+    };
+    assert!(!remove("buildkite", "two").await);
+    assert!(!remove("atlantis", "three").await);
+    assert!(remove("atlantis", "hash of atla").await);
+    assert!(!remove("atlantis", "hash of atla").await);
+    assert_eq!(ids(&store, 2).await, ["two"]);
+    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
+    assert_eq!(by_secret.unwrap(), None);
+    assert_eq!(
+        events(&store, EventKind::ClientSecretRemoved).await.len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_use_is_written_down_once_a_minute() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    for (now, expected) in [(5, 5), (65, 5), (66, 66), (30, 66)] {
+        let hash = hash("atlantis");
+        store.mark_client_secret_used(&hash, at(now)).await.unwrap();
+        let secrets = store.client_secrets("atlantis", at(now)).await.unwrap();
+        assert_eq!(secrets[0].last_used_at, Some(at(expected)), "at {now}");
+    }
+    store.mark_client_secret_used("?", at(99)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_secret_is_forgotten_a_day_later() {
+    let day = 24 * 3_600;
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    add(&store, &secret("two", Some(10)), 1).await.unwrap();
+    store.maintain(at(0), at(10 + day)).await.unwrap();
+    assert_eq!(ids(&store, 10 + day).await.len(), 2);
+    store.maintain(at(0), at(11 + day)).await.unwrap();
+    assert_eq!(ids(&store, 11 + day).await, ["hash of atla"]);
+}
+
+#[tokio::test]
+async fn short_lived_secrets_are_none_of_the_two_and_vanish_when_they_expire() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let sql = "INSERT INTO client_secret (hash, id, client, created_at, expires_at, issuer) \
+               VALUES ('session', 'session', 'atlantis', $1, $2, 'github')";
+    let (made, ends) = (at(0).0, at(60).0);
+    match &store {
+        Store::Sqlite { write, .. } => {
+            let insert = sqlx::query(sql).bind(made).bind(ends);
+            insert.execute(write).await.map(drop).unwrap();
+        }
+        Store::Postgres(pool) => {
+            let insert = sqlx::query(sql).bind(made).bind(ends);
+            insert.execute(pool).await.map(drop).unwrap();
+        }
+    }
+    assert!(add(&store, &secret("two", None), 1).await.unwrap());
+    assert_eq!(ids(&store, 59).await, ["hash of atla", "two", "session"]);
+    assert_eq!(ids(&store, 60).await, ["hash of atla", "two"]);
+    let found = store.find_client_by_secret("session").await.unwrap();
+    let (_, info) = found.unwrap();
+    assert_eq!(info.issuer.as_deref(), Some("github"));
+    assert!(info.is_expired(at(60)) && !info.is_expired(at(59)));
+}
