@@ -107,6 +107,10 @@ need_node() {
         missing "Node.js 18 or later (found $(node --version))"
 }
 
+need_wrk() {
+    have wrk || apt_install wrk || missing "wrk: apt-get install wrk"
+}
+
 # Prints the folder that holds initdb and pg_ctl; Debian keeps them off the path.
 postgres_bin() {
     local found
