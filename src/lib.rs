@@ -21,3 +21,4 @@ pub mod metrics;
 pub mod mint;
 pub mod server;
 pub mod store;
+pub mod tls;

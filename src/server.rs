@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::tls_rustls::RustlsAcceptor;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::audit::RecorderTask;
 use crate::http;
+use crate::tls::{Listener, Tls};
 
 /// The sockets, bound by whoever calls [`serve`]: tests bind port 0.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ const KEYRING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often old events are dropped and room is made for new ones.
 const MAINTENANCE: Duration = Duration::from_hours(1);
 
-/// How long a connection may take to send a request's head.
+/// How long a connection may take for its handshake, and then to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, then finishes and records what is under way.
@@ -59,32 +61,62 @@ pub async fn serve(
     app: App,
     mut recorder: RecorderTask,
     listeners: Listeners,
+    tls: Tls,
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let grace = app.settings.server.shutdown_grace.0;
     let store = app.store.clone();
     let mut tasks = JoinSet::new();
 
-    for (listener, router) in [
-        (listeners.public, http::public(app.clone())),
-        (listeners.admin, http::admin(app.clone())),
+    for (listener, router, tls) in [
+        (
+            listeners.public,
+            http::public(app.clone()),
+            tls.config(Listener::Public),
+        ),
+        (
+            listeners.admin,
+            http::admin(app.clone()),
+            tls.config(Listener::Admin),
+        ),
     ] {
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(listener)?
             .handle(handle.clone())
-            .first_request_timeout(HEAD_TIMEOUT);
+            .first_request_timeout(HEAD_TIMEOUT)
+            .accept_error_handler(|peer, error| {
+                tracing::debug!(?peer, %error, "a connection was not accepted");
+            });
         server
             .http_builder()
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT);
         server.http_builder().http2().timer(TokioTimer::new());
-        tasks.spawn(async move { server.serve(router.into_make_service()).await });
+        let service = router.into_make_service();
+        match tls {
+            None => tasks.spawn(server.serve(service)),
+            Some(tls) => {
+                let server = server.map(|acceptor| {
+                    RustlsAcceptor::new(tls)
+                        .handshake_timeout(HEAD_TIMEOUT)
+                        .acceptor(acceptor)
+                });
+                tasks.spawn(server.serve(service))
+            }
+        };
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             shutdown.cancelled().await;
             handle.graceful_shutdown(Some(grace));
+            Ok(())
+        });
+    }
+    {
+        let (clock, metrics, shutdown) = (app.clock.clone(), app.metrics.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            tls.run(clock, metrics, shutdown).await;
             Ok(())
         });
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::listeners::{AcmeSettings, AdminTlsSettings, TlsSettings};
 use super::values::{Hidden, Span};
 use crate::domain::key::Algorithm;
 
@@ -30,6 +31,10 @@ pub struct ServerSettings {
     pub max_concurrency: usize,
     /// How long a shutdown waits for requests under way.
     pub shutdown_grace: Span,
+    /// What the public listener proves itself with.
+    pub tls: TlsSettings,
+    /// Or how it gets a certificate by itself.
+    pub acme: AcmeSettings,
 }
 
 /// `[admin]`
@@ -40,6 +45,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The admin token; empty: a file in `data_dir`.
     pub token: Hidden,
+    /// What the admin listener proves itself with, and whom it lets in.
+    pub tls: AdminTlsSettings,
 }
 
 /// `[store]`
@@ -84,6 +91,8 @@ pub struct RotationSettings {
     pub check_every: Span,
     /// Where the probe looks; empty: the issuer's own JWKS URL.
     pub probe_url: String,
+    /// The CA that its certificate is from (PEM); empty: those of the system.
+    pub probe_ca_file: PathBuf,
 }
 
 /// `[tokens]`

@@ -13,6 +13,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("config", &["domain"]),
     ("metrics", &["domain"]),
+    // What the listeners prove themselves with.
+    ("tls", &["domain", "clock", "config", "metrics"]),
     // What is kept.
     ("store", &["domain"]),
     ("audit", &["domain", "clock", "metrics", "store"]),
@@ -47,14 +49,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "server",
-        &["app", "audit", "http", "keys::publish", "keys::rotation"],
+        &[
+            "app",
+            "audit",
+            "http",
+            "keys::publish",
+            "keys::rotation",
+            "tls",
+        ],
     ),
     // The roof.
     (
         "cli",
         &[
             "domain", "clock", "config", "metrics", "store", "audit", "keys", "auth", "mint",
-            "app", "http", "server",
+            "app", "http", "server", "tls",
         ],
     ),
     ("lib", &[]),
@@ -67,12 +76,18 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("sqlx::", &["store"]),
     ("axum::", &["http"]),
     ("tower_http::", &["http"]),
-    ("axum_server::", &["server"]),
+    ("axum_server::", &["server", "tls"]),
     ("hyper_util::", &["server"]),
-    ("reqwest::", &["app/mod.rs", "cli", "keys/publish.rs"]),
-    // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes.
+    ("rustls::", &["tls"]),
+    (
+        "reqwest::",
+        &["app/mod.rs", "cli", "keys/publish.rs", "tls"],
+    ),
+    // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes. Those of certificates
+    // are no signing keys: they stay in `tls`.
     ("rsa::", &["keys"]),
-    ("aws_lc_rs::signature", &["keys"]),
+    ("x509_cert::", &["tls"]),
+    ("aws_lc_rs::signature", &["keys", "tls"]),
     ("aws_lc_rs::aead", &["keys"]),
     ("jsonwebtoken::", &["keys", "auth"]),
     // The machine: its time, its environment, its terminal.
