@@ -111,6 +111,16 @@ need_wrk() {
     have wrk || apt_install wrk || missing "wrk: apt-get install wrk"
 }
 
+need_openssl() {
+    have openssl || apt_install openssl || missing "openssl: apt-get install openssl"
+}
+
+# The CA that Let's Encrypt tests clients with, and a DNS server for it.
+need_pebble() {
+    { have pebble && have pebble-challtestsrv; } || apt_install pebble ||
+        missing "pebble, a CA for tests: apt-get install pebble"
+}
+
 # Prints the folder that holds initdb and pg_ctl; Debian keeps them off the path.
 postgres_bin() {
     local found

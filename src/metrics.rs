@@ -43,6 +43,10 @@ pub struct Metrics {
     pub keyring_checked: Gauge,
     /// Whether this replica can sign.
     pub can_sign: Gauge,
+    /// When each listener's certificate ends, in seconds since 1970.
+    pub certificate_not_after: Family<ListenerLabels, Gauge>,
+    /// Orders for a certificate that failed (ACME).
+    pub acme_failures: Counter,
     rotation_overdue_in: Gauge,
     key_state: Family<KeyLabels, Gauge>,
     key_age: Family<VersionLabels, Gauge>,
@@ -81,6 +85,13 @@ pub struct ResponseLabels {
     pub status: u16,
 }
 
+/// Labels of [`Metrics::certificate_not_after`].
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ListenerLabels {
+    /// `public` or `admin`.
+    pub listener: &'static str,
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct KeyLabels {
     version: i64,
@@ -115,6 +126,8 @@ impl Default for Metrics {
             rotation_failures: Counter::default(),
             keyring_checked: Gauge::default(),
             can_sign: Gauge::default(),
+            certificate_not_after: Family::default(),
+            acme_failures: Counter::default(),
             rotation_overdue_in: Gauge::default(),
             key_state: Family::default(),
             key_age: Family::default(),
@@ -197,6 +210,16 @@ impl Metrics {
             "can_sign",
             "1 if this replica has a usable signing key",
             self.can_sign.clone(),
+        );
+        r.register(
+            "certificate_not_after_timestamp_seconds",
+            "When the certificate of a listener ends",
+            self.certificate_not_after.clone(),
+        );
+        r.register(
+            "acme_failures",
+            "Orders for a certificate that failed",
+            self.acme_failures.clone(),
         );
         r.register(
             "rotation_overdue_in_seconds",

@@ -5,7 +5,9 @@ mod connections;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use axum::Router;
 use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,7 @@ use self::connections::Bounded;
 use crate::app::App;
 use crate::audit::RecorderTask;
 use crate::http;
+use crate::tls::{Listener, Tls};
 
 /// The sockets, bound by whoever calls [`serve`]: tests bind port 0.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ const KEYRING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often old events are dropped and room is made for new ones.
 const MAINTENANCE: Duration = Duration::from_hours(1);
 
-/// How long a connection may take to send a request's head.
+/// How long a connection may take for its handshake, and then to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a silent HTTP/2 connection is asked whether somebody is there, and how long for an answer.
@@ -71,41 +74,35 @@ pub async fn serve(
     app: App,
     mut recorder: RecorderTask,
     listeners: Listeners,
+    tls: Tls,
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let grace = app.settings.server.shutdown_grace.0;
     let store = app.store.clone();
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::new();
 
-    for (listener, router) in [
-        (listeners.public, http::public(app.clone())),
-        (listeners.admin, http::admin(app.clone())),
-    ] {
-        listener.set_nonblocking(true)?;
-        let handle = Handle::new();
-        let mut server = axum_server::from_tcp(listener)?
-            .handle(handle.clone())
-            .acceptor(Bounded::new(&app))
-            .first_request_timeout(HEAD_TIMEOUT);
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD);
-        server
-            .http_builder()
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE);
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        tasks.spawn(async move { server.serve(router).await });
-        let shutdown = shutdown.clone();
+    let (public, admin) = (http::public(app.clone()), http::admin(app.clone()));
+    let of = |listener| tls.config(listener);
+    listen(
+        &app,
+        &mut tasks,
+        &shutdown,
+        listeners.public,
+        public,
+        of(Listener::Public),
+    )?;
+    listen(
+        &app,
+        &mut tasks,
+        &shutdown,
+        listeners.admin,
+        admin,
+        of(Listener::Admin),
+    )?;
+    {
+        let (clock, metrics, shutdown) = (app.clock.clone(), app.metrics.clone(), shutdown.clone());
         tasks.spawn(async move {
-            shutdown.cancelled().await;
-            handle.graceful_shutdown(Some(grace));
+            tls.run(clock, metrics, shutdown).await;
             Ok(())
         });
     }
@@ -155,6 +152,60 @@ pub async fn serve(
         tracing::error!("the database does not answer; what it has not taken is not recorded");
     }
     outcome
+}
+
+type Tasks = JoinSet<Result<(), std::io::Error>>;
+
+/// Answers on one listener until `shutdown`.
+fn listen(
+    app: &App,
+    tasks: &mut Tasks,
+    shutdown: &CancellationToken,
+    listener: TcpListener,
+    router: Router,
+    tls: Option<RustlsConfig>,
+) -> Result<(), std::io::Error> {
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?
+        .handle(handle.clone())
+        .acceptor(Bounded::new(app))
+        .first_request_timeout(HEAD_TIMEOUT)
+        .accept_error_handler(|peer, error| {
+            tracing::debug!(?peer, %error, "a connection was not accepted");
+        });
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD);
+    server
+        .http_builder()
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    match tls {
+        None => tasks.spawn(server.serve(service)),
+        Some(tls) => {
+            let server = server.map(|acceptor| {
+                RustlsAcceptor::new(tls)
+                    .handshake_timeout(HEAD_TIMEOUT)
+                    .acceptor(acceptor)
+            });
+            tasks.spawn(server.serve(service))
+        }
+    };
+    let (shutdown, grace) = (shutdown.clone(), app.settings.server.shutdown_grace.0);
+    tasks.spawn(async move {
+        shutdown.cancelled().await;
+        handle.graceful_shutdown(Some(grace));
+        Ok(())
+    });
+    Ok(())
 }
 
 /// Follows changes of the keys and of trusted issuers that other replicas make.

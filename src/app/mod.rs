@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::secrets::{admin_tokens, make_data_dir, sealer, sealing_key_source};
+use self::secrets::{admin_tokens, make_data_dir, read, sealer, sealing_key_source};
 use crate::audit::{Recorder, RecorderTask};
 use crate::auth::federation::Federation;
 use crate::auth::secret::SecretError;
@@ -183,7 +183,7 @@ impl App {
         };
         let app = Self {
             limits: Limits::new(&settings.limits, metrics.clone()),
-            probe: Probe::new(settings.probe_url(&issuer))?,
+            probe: Probe::new(settings.probe_url(&issuer), probe_cas(&settings)?)?,
             settings: Arc::new(settings),
             issuer,
             policy,
@@ -200,6 +200,22 @@ impl App {
         };
         Ok((app, task))
     }
+}
+
+/// The CAs that the probe trusts instead of the system's.
+fn probe_cas(settings: &Settings) -> Result<Vec<reqwest::Certificate>, AppError> {
+    let (setting, path) = ("rotation.probe_ca_file", &settings.rotation.probe_ca_file);
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let cas = reqwest::Certificate::from_pem_bundle(read(setting, path)?.as_bytes());
+    cas.ok().filter(|cas| !cas.is_empty()).ok_or_else(|| {
+        let rule = format!(
+            "names {}, which holds no certificate in PEM",
+            path.display()
+        );
+        InvalidField::new(setting, rule).into()
+    })
 }
 
 /// Makes the first key, or waits until the replica that was faster has made it.

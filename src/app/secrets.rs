@@ -134,7 +134,7 @@ pub(super) fn make_data_dir(path: &Path) -> Result<(), AppError> {
         })
 }
 
-fn read(setting: &'static str, path: &Path) -> Result<String, AppError> {
+pub(super) fn read(setting: &'static str, path: &Path) -> Result<String, AppError> {
     std::fs::read_to_string(path).map_err(|source| AppError::File {
         setting,
         path: path.display().to_string(),

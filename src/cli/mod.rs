@@ -22,11 +22,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::operator::OperatorError;
+use self::operator::{AdminArgs, OperatorError};
 use self::output::{Format, Printer};
 use crate::app::AppError;
 use crate::config::{ConfigError, Settings};
 use crate::store::StoreError;
+use crate::tls::TlsError;
 
 /// A standalone OIDC workload-identity issuer: a short-lived signed token for every CI run.
 #[derive(Debug, Parser)]
@@ -44,9 +45,8 @@ struct Common {
     /// Settings that override the defaults (TOML); the environment overrides both.
     #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_CONFIG")]
     config: Option<PathBuf>,
-    /// The admin listener; that of the settings when left out.
-    #[arg(long, global = true, value_name = "URL", env = "RUNMINT_ADMIN_URL")]
-    admin_url: Option<String>,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// How to print.
     #[arg(long, global = true, default_value = "text")]
     format: Format,
@@ -95,6 +95,9 @@ enum CliError {
     /// The server could not be built.
     #[error(transparent)]
     App(#[from] AppError),
+    /// What a listener proves itself with.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A listener or another part of the machine.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -112,13 +115,22 @@ impl CliError {
             Self::No(_) => 1,
             Self::Usage(_) => 2,
             Self::Operator(error) | Self::Public(error) if error.is_usage() => 2,
-            Self::Config(_) | Self::App(_) | Self::Io(_) | Self::Operator(_) | Self::Public(_) => 3,
+            Self::Config(_)
+            | Self::App(_)
+            | Self::Tls(_)
+            | Self::Io(_)
+            | Self::Operator(_)
+            | Self::Public(_) => 3,
         }
     }
 
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Operator(error) => error.hint(),
+            Self::Public(error) if error.is_untrusted() => Some(
+                "`--ca` (RUNMINT_CA) names the CA of the public listener's certificate, where it is \
+                 a private one",
+            ),
             Self::Public(OperatorError::Unreachable { .. }) => {
                 Some("is `runmint serve` running? `--url` (RUNMINT_URL) names its public listener")
             }
@@ -182,9 +194,6 @@ impl Common {
 
     fn operator(&self) -> Result<operator::Operator, CliError> {
         let settings = self.settings()?;
-        Ok(operator::Operator::new(
-            &settings,
-            self.admin_url.as_deref(),
-        )?)
+        Ok(operator::Operator::new(&settings, &self.admin)?)
     }
 }

@@ -1,10 +1,35 @@
 //! Operator commands talk to the admin listener: there is one path, and everything is audited.
 
-use reqwest::Method;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reqwest::{Certificate, ClientBuilder, Identity, Method};
 use serde_json::Value;
 
 use crate::app::ADMIN_TOKEN_FILE;
 use crate::config::Settings;
+use crate::tls::pinned_client;
+
+/// Where the admin listener is, and what TLS with it takes.
+#[derive(Args, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the names of the options"
+)]
+pub(super) struct AdminArgs {
+    /// The admin listener; that of the settings when left out.
+    #[arg(long, global = true, value_name = "URL", env = "RUNMINT_ADMIN_URL")]
+    admin_url: Option<String>,
+    /// The CA of its certificate (PEM), where it is a private one.
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CA")]
+    admin_ca: Option<PathBuf>,
+    /// The client certificate that it asks for (PEM).
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CERT")]
+    admin_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_KEY")]
+    admin_key: Option<PathBuf>,
+}
 
 /// The admin listener and the token for it.
 #[derive(Debug)]
@@ -23,6 +48,16 @@ pub(super) enum OperatorError {
     /// `--admin-url` is none.
     #[error("`--admin-url` is {0:?}; it must start with `http://` or `https://`")]
     Url(String),
+    /// A file that TLS takes.
+    #[error("`{option}`: {}: {what}", .path.display())]
+    File {
+        option: &'static str,
+        path: PathBuf,
+        what: String,
+    },
+    /// A client certificate without its key, or the other way round.
+    #[error("`--admin-cert` and `--admin-key` belong together; give both or none")]
+    HalfIdentity,
     /// The TLS library.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(reqwest::Error),
@@ -39,12 +74,19 @@ impl OperatorError {
     pub(super) fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Url(_)
+            Self::HalfIdentity
+                | Self::Url(_)
                 | Self::Refused {
                     status: 400 | 422,
                     ..
                 }
         )
+    }
+
+    /// Whether the server's certificate is of nobody who is trusted here.
+    pub(super) fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. }
+            if root_cause(source).contains("invalid peer certificate"))
     }
 
     pub(super) fn hint(&self) -> Option<&'static str> {
@@ -53,6 +95,16 @@ impl OperatorError {
                 "the server writes it to `admin-token` in its `data_dir` at its first start; \
                  run this where `data_dir` is the same (RUNMINT_DATA_DIR), \
                  or give it as RUNMINT_ADMIN__TOKEN"
+            }
+            _ if self.is_untrusted() => {
+                "`--admin-ca` (RUNMINT_ADMIN_CA) names the CA of the admin listener's certificate, \
+                 where it is a private one"
+            }
+            Self::Unreachable { source, .. }
+                if root_cause(source).contains("CertificateRequired") =>
+            {
+                "the admin listener asks for a client certificate: `--admin-cert` and \
+                 `--admin-key` (RUNMINT_ADMIN_CERT, RUNMINT_ADMIN_KEY)"
             }
             Self::Unreachable { .. } => {
                 "is `runmint serve` running? `--admin-url` names its admin listener"
@@ -65,15 +117,19 @@ impl OperatorError {
                 "`keys list`, `clients list`, `issuers list`, `operators list` and `runs list` show \
                  what there is; they ask the admin listener, which `--admin-url` names"
             }
-            Self::Client(_) | Self::Refused { .. } | Self::Url(_) => return None,
+            Self::Client(_)
+            | Self::File { .. }
+            | Self::HalfIdentity
+            | Self::Refused { .. }
+            | Self::Url(_) => return None,
         };
         Some(hint)
     }
 }
 
 impl Operator {
-    /// Finds the listener and the token as the server does.
-    pub(super) fn new(settings: &Settings, url: Option<&str>) -> Result<Self, OperatorError> {
+    /// Finds the listener, its certificate and the token as the server does.
+    pub(super) fn new(settings: &Settings, args: &AdminArgs) -> Result<Self, OperatorError> {
         let token = if settings.admin.token.0.is_empty() {
             let path = settings.data_dir.join(ADMIN_TOKEN_FILE);
             std::fs::read_to_string(&path)
@@ -83,19 +139,20 @@ impl Operator {
         } else {
             settings.admin.token.0.trim().to_owned()
         };
-        let url = url.map_or_else(
-            || format!("http://{}", reachable(settings.admin.listen)),
+        let tls = settings.admin.tls.is_on();
+        let scheme = if tls { "https" } else { "http" };
+        let url = args.admin_url.as_deref().map_or_else(
+            || format!("{scheme}://{}", reachable(settings.admin.listen)),
             |url| url.trim_end_matches('/').to_owned(),
         );
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(OperatorError::Url(url));
         }
-        Ok(Self {
-            // Never through a proxy: the admin token is for this listener alone.
-            client: direct()?,
-            url,
-            token,
-        })
+        // On the server's own machine its certificate is known from the very file.
+        let certificate = &settings.admin.tls.certificate_file;
+        let is_here = tls && args.admin_url.is_none() && args.admin_ca.is_none();
+        let client = args.client(is_here.then_some(certificate))?;
+        Ok(Self { client, url, token })
     }
 
     pub(super) async fn get(
@@ -128,10 +185,76 @@ impl Operator {
     }
 }
 
-/// A client that takes no proxy from the environment.
-pub(super) fn direct() -> Result<reqwest::Client, OperatorError> {
-    let client = reqwest::Client::builder().no_proxy().build();
-    client.map_err(OperatorError::Client)
+impl AdminArgs {
+    fn client(&self, certificate: Option<&PathBuf>) -> Result<reqwest::Client, OperatorError> {
+        let identity = match (&self.admin_cert, &self.admin_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                let mut pem = read("--admin-cert", certificate)?;
+                pem.push(b'\n');
+                pem.extend(read("--admin-key", key)?);
+                Some((certificate, pem))
+            }
+            _ => return Err(OperatorError::HalfIdentity),
+        };
+        if let Some(path) = certificate {
+            let option = "admin.tls.certificate_file";
+            let identity = identity.as_ref().map(|(_, pem)| pem.as_slice());
+            let tls = pinned_client(&read(option, path)?, identity)
+                .map_err(|error| unusable(option, path, &error))?;
+            return direct(|builder| builder.tls_backend_preconfigured(tls));
+        }
+        let roots = ca(self.admin_ca.as_deref(), "--admin-ca")?;
+        let identity = identity
+            .map(|(path, pem)| {
+                Identity::from_pem(&pem).map_err(|error| unusable("--admin-cert", path, &error))
+            })
+            .transpose()?;
+        direct(|mut builder| {
+            if let Some(roots) = roots {
+                builder = builder.tls_certs_only(roots);
+            }
+            if let Some(identity) = identity {
+                builder = builder.identity(identity);
+            }
+            builder
+        })
+    }
+}
+
+/// The CAs in the file that an option names; they are trusted instead of the system's.
+pub(super) fn ca(
+    path: Option<&Path>,
+    option: &'static str,
+) -> Result<Option<Vec<Certificate>>, OperatorError> {
+    let Some(path) = path else { return Ok(None) };
+    let roots = Certificate::from_pem_bundle(&read(option, path)?)
+        .map_err(|error| unusable(option, path, &error))?;
+    if roots.is_empty() {
+        return Err(unusable(option, path, &"no certificate in PEM"));
+    }
+    Ok(Some(roots))
+}
+
+fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, OperatorError> {
+    std::fs::read(path).map_err(|error| unusable(option, path, &error))
+}
+
+fn unusable(option: &'static str, path: &Path, error: &dyn std::fmt::Display) -> OperatorError {
+    OperatorError::File {
+        option,
+        path: path.to_owned(),
+        what: error.to_string(),
+    }
+}
+
+/// A client that takes no proxy from the environment: a secret is for the server alone.
+pub(super) fn direct(
+    with: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<reqwest::Client, OperatorError> {
+    with(reqwest::Client::builder().no_proxy())
+        .build()
+        .map_err(OperatorError::Client)
 }
 
 /// Sends a request and takes its JSON answer apart.

@@ -1,10 +1,12 @@
 //! `runmint runs …`: open as a client; list, show and close as an operator.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::operator::{direct, send};
+use super::operator::{OperatorError, ca, direct, send};
 use super::output::{Printer, card, cell, items, table, time};
 use super::{CliError, Common};
 
@@ -47,6 +49,9 @@ pub(super) struct Open {
     /// The public URL of the server; the issuer of the settings when left out.
     #[arg(long, env = "RUNMINT_URL")]
     url: Option<String>,
+    /// The CA of its certificate (PEM), where it is a private one.
+    #[arg(long, value_name = "FILE", env = "RUNMINT_CA")]
+    ca: Option<PathBuf>,
     /// The client secret.
     #[arg(long, env = "RUNMINT_CLIENT_SECRET", hide_env_values = true)]
     client_secret: String,
@@ -134,6 +139,7 @@ pub(super) async fn run(
 async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
     let Open {
         url,
+        ca: ca_file,
         client_secret,
         organization,
         project,
@@ -161,12 +167,19 @@ async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
         }
     }
     let url = format!("{base}/v1/runs");
+    let roots = ca(ca_file.as_deref(), "--ca").map_err(CliError::Public)?;
+    let with_roots = |builder: reqwest::ClientBuilder| match roots {
+        Some(roots) => builder.tls_certs_only(roots),
+        None => builder,
+    };
     // As the environment says: the server may be behind a proxy. Not so on this machine.
-    let is_here = url.starts_with("http://127.") || url.starts_with("http://localhost");
-    let client = if is_here {
-        direct()?
+    let host = url.split_once("://").map_or("", |(_, rest)| rest);
+    let client = if host.starts_with("127.") || host.starts_with("localhost") {
+        direct(with_roots)?
     } else {
-        reqwest::Client::new()
+        with_roots(reqwest::Client::builder())
+            .build()
+            .map_err(OperatorError::Client)?
     };
     let request = client.post(&url).bearer_auth(client_secret).json(&body);
     send(request, &url).await.map_err(CliError::Public)

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel, LogSettings, Settings};
 use crate::server::{Listeners, serve};
+use crate::tls::Tls;
 
 pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
     start_tracing(&settings.log);
@@ -20,6 +21,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
 
     // The sockets first: whoever waits for the port finds it as soon as there is an answer.
     let listeners = Listeners::bind(settings.server.listen, settings.admin.listen)?;
+    let tls = Tls::load(&settings, &Clock::System)?;
     let (app, recorder) = App::build(settings, Clock::System).await?;
     tracing::info!(
         issuer = %app.issuer,
@@ -37,7 +39,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
         tracing::info!("shutting down: what is under way is finished and recorded");
         on_signal.cancel();
     });
-    Ok(serve(app, recorder, listeners, shutdown).await?)
+    Ok(serve(app, recorder, listeners, tls, shutdown).await?)
 }
 
 /// runmint's own messages at the configured level. Libraries say warnings and errors only: at lower

@@ -14,6 +14,7 @@ impl Settings {
         self.issuer()?;
         self.rotation.check()?;
         self.tokens.check()?;
+        self.check_listeners()?;
         let refuse = |field: &str, rule: &str| Err(InvalidField::new(field, rule));
         if self.server.listen == self.admin.listen && self.server.listen.port() != 0 {
             return refuse(

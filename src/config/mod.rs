@@ -13,14 +13,16 @@ use crate::domain::key::Policy;
 use crate::domain::lifetime::Lifetimes;
 
 mod check;
+mod listeners;
 mod sections;
 mod values;
 
+pub use listeners::{AcmeSettings, AdminTlsSettings, TlsSettings};
 pub use sections::{
     AdminSettings, EventSettings, IssuerSettings, KeySettings, LimitSettings, LogFormat, LogLevel,
     LogSettings, RotationSettings, RunSettings, ServerSettings, StoreSettings, TokenSettings,
 };
-pub use values::{Hidden, Networks, Span};
+pub use values::{Hidden, Names, Networks, Span};
 
 /// Every key, its default, and one comment each.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -28,7 +30,11 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// Environment variables with our prefix that are read elsewhere: by the runner's side and by
 /// operator commands.
 const NOT_SETTINGS: &[&str] = &[
+    "RUNMINT_ADMIN_CA",
+    "RUNMINT_ADMIN_CERT",
+    "RUNMINT_ADMIN_KEY",
     "RUNMINT_ADMIN_URL",
+    "RUNMINT_CA",
     "RUNMINT_CLIENT_SECRET",
     "RUNMINT_CONFIG",
     "RUNMINT_REQUEST_TOKEN",
@@ -134,6 +140,7 @@ impl Settings {
             trim_after,
             check_every,
             probe_url: _,
+            probe_ca_file: _,
         } = &self.rotation;
         Policy {
             algorithm: self.keys.algorithm,
@@ -194,10 +201,10 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if !self.admin.listen.ip().is_loopback() {
+        if !self.admin.listen.ip().is_loopback() && !self.admin.tls.asks_for_client() {
             warnings.push(
                 "admin.listen is not a loopback address: whoever reaches it needs only the admin \
-                 token to change keys"
+                 token to change keys; `admin.tls.client_ca_file` asks for a certificate as well"
                     .to_owned(),
             );
         }

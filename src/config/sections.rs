@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::listeners::{AcmeSettings, AdminTlsSettings, TlsSettings};
 use super::values::{Hidden, Networks, Span};
 use crate::domain::key::Algorithm;
 
@@ -32,6 +33,10 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// How long a shutdown waits for requests under way.
     pub shutdown_grace: Span,
+    /// What the public listener proves itself with.
+    pub tls: TlsSettings,
+    /// Or how it gets a certificate by itself.
+    pub acme: AcmeSettings,
 }
 
 /// `[admin]`
@@ -44,6 +49,8 @@ pub struct AdminSettings {
     pub token: Hidden,
     /// The admin token before it, taken as well; empty: none.
     pub previous_token: Hidden,
+    /// What the admin listener proves itself with, and whom it lets in.
+    pub tls: AdminTlsSettings,
 }
 
 /// `[limits]`
@@ -102,6 +109,8 @@ pub struct RotationSettings {
     pub check_every: Span,
     /// Where the probe looks; empty: the issuer's own JWKS URL.
     pub probe_url: String,
+    /// The CA that its certificate is from (PEM); empty: those of the system.
+    pub probe_ca_file: PathBuf,
 }
 
 /// `[tokens]`

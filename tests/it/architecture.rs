@@ -14,6 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("metrics", &["domain"]),
     ("limits", &["domain", "config", "metrics"]),
+    // What the listeners prove themselves with.
+    ("tls", &["domain", "clock", "config", "metrics"]),
     // What is kept.
     ("store", &["domain"]),
     (
@@ -59,6 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "keys::publish",
             "keys::rotation",
             "limits",
+            "tls",
         ],
     ),
     // The roof.
@@ -66,7 +69,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "domain", "clock", "config", "metrics", "store", "audit", "keys", "auth", "mint",
-            "app", "http", "server",
+            "app", "http", "server", "tls",
         ],
     ),
     ("lib", &[]),
@@ -79,8 +82,9 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("sqlx::", &["store"]),
     ("axum::", &["http"]),
     ("tower_http::", &["http"]),
-    ("axum_server::", &["server"]),
+    ("axum_server::", &["server", "tls"]),
     ("hyper_util::", &["server"]),
+    ("rustls::", &["tls"]),
     (
         "reqwest::",
         &[
@@ -90,6 +94,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
             "auth/issuer_keys/mod.rs",
             "cli",
             "keys/publish.rs",
+            "tls",
         ],
     ),
     (
@@ -97,9 +102,11 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         &["auth/expression/mod.rs", "auth/expression/check.rs"],
     ),
     ("regex::", &["auth/expression/check.rs"]),
-    // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes.
+    // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes. Those of certificates
+    // are no signing keys: they stay in `tls`.
     ("rsa::", &["keys"]),
-    ("aws_lc_rs::signature", &["keys"]),
+    ("x509_cert::", &["tls"]),
+    ("aws_lc_rs::signature", &["keys", "tls"]),
     ("aws_lc_rs::aead", &["keys"]),
     ("jsonwebtoken::", &["keys", "auth"]),
     // The machine: its time, its environment, its terminal.

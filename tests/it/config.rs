@@ -30,16 +30,15 @@ fn refused(result: Result<Settings, ConfigError>) -> (String, String) {
     }
 }
 
-/// Every key with its default, as `section.key`.
+/// Every key with its default, as `section.key` or `section.part.key`.
 fn leaves(value: &Value) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
-    for (section, value) in value.as_object().unwrap() {
-        match value.as_object() {
-            Some(keys) => leaves.extend(
-                keys.iter()
-                    .map(|(key, value)| (format!("{section}.{key}"), value.clone())),
-            ),
-            None => drop(leaves.insert(section.clone(), value.clone())),
+    for (name, value) in value.as_object().unwrap() {
+        if value.is_object() {
+            let below = self::leaves(value).into_iter();
+            leaves.extend(below.map(|(key, value)| (format!("{name}.{key}"), value)));
+        } else {
+            leaves.insert(name.clone(), value.clone());
         }
     }
     leaves
@@ -53,6 +52,9 @@ fn as_variable(key: &str) -> String {
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("admin.listen", "127.0.0.1:9091", "127.0.0.1:9091"),
     ("admin.previous_token", "0123456789abcdef", "********"),
+    ("admin.tls.certificate_file", "/run/tls.pem", "/run/tls.pem"),
+    ("admin.tls.client_ca_file", "/run/ca.pem", "/run/ca.pem"),
+    ("admin.tls.key_file", "/run/tls.key", "/run/tls.key"),
     ("admin.token", "0123456789abcdef", "********"),
     ("data_dir", "/var/lib/runmint", "/var/lib/runmint"),
     ("events.keep", "30d", "30d"),
@@ -80,6 +82,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("rotation.jwks_max_age", "10m", "10m"),
     ("rotation.period", "30d", "30d"),
     ("rotation.prepublish", "48h", "2d"),
+    ("rotation.probe_ca_file", "/run/ca.pem", "/run/ca.pem"),
     (
         "rotation.probe_url",
         "http://10.0.0.1/jwks",
@@ -87,18 +90,66 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ),
     ("rotation.trim_after", "7d", "7d"),
     ("runs.max_open", "1d", "1d"),
+    ("server.acme.accept_terms", "true", "true"),
+    (
+        "server.acme.contact",
+        "mailto:ops@example.com",
+        "mailto:ops@example.com",
+    ),
+    (
+        "server.acme.directory_ca_file",
+        "/run/ca.pem",
+        "/run/ca.pem",
+    ),
+    (
+        "server.acme.directory_url",
+        "https://ca.example.com/acme",
+        "https://ca.example.com/acme",
+    ),
+    (
+        "server.acme.domains",
+        "ci.example.com, ci.example.org",
+        "[\"ci.example.com\",\"ci.example.org\"]",
+    ),
+    ("server.acme.external_account_id", "me", "me"),
+    ("server.acme.external_account_key", "c2VjcmV0", "********"),
     ("server.listen", "0.0.0.0:80", "0.0.0.0:80"),
     ("server.max_body", "4096", "4096"),
     ("server.max_concurrency", "8", "8"),
     ("server.max_connections", "64", "64"),
     ("server.request_timeout", "5s", "5s"),
     ("server.shutdown_grace", "1m", "1m"),
+    (
+        "server.tls.certificate_file",
+        "/run/tls.pem",
+        "/run/tls.pem",
+    ),
+    ("server.tls.key_file", "/run/tls.key", "/run/tls.key"),
     ("store.connections", "3", "3"),
     ("store.url", "postgres://me@db/x", "postgres://me@db/x"),
     ("tokens.apply_ttl", "12h", "12h"),
     ("tokens.default_ttl", "10m", "10m"),
     ("tokens.module_test_ttl", "20m", "20m"),
     ("tokens.plan_ttl", "90m", "90m"),
+];
+
+/// Keys that are refused alone, and what each needs beside it.
+const COMPANIONS: &[(&str, &str)] = &[
+    ("admin.tls.certificate_file", "admin.tls.key_file"),
+    ("admin.tls.client_ca_file", "admin.tls.certificate_file"),
+    ("admin.tls.client_ca_file", "admin.tls.key_file"),
+    ("admin.tls.key_file", "admin.tls.certificate_file"),
+    ("server.acme.domains", "server.acme.accept_terms"),
+    (
+        "server.acme.external_account_id",
+        "server.acme.external_account_key",
+    ),
+    (
+        "server.acme.external_account_key",
+        "server.acme.external_account_id",
+    ),
+    ("server.tls.certificate_file", "server.tls.key_file"),
+    ("server.tls.key_file", "server.tls.certificate_file"),
 ];
 
 #[test]
@@ -123,27 +174,57 @@ fn every_key_can_be_set_by_the_environment_and_by_the_file() {
     let keys: BTreeSet<_> = defaults.keys().map(String::as_str).collect();
     let tried: BTreeSet<_> = OTHER_VALUES.iter().map(|(key, ..)| *key).collect();
     assert_eq!(keys, tried, "a new key needs another value in this test");
-    for (key, value, shown) in OTHER_VALUES {
-        let by_environment = load(&[(&as_variable(key), value)]).unwrap();
-        let toml = match value.parse::<i64>() {
-            Ok(number) => number.to_string(),
-            Err(_) => format!("\"{value}\""),
-        };
-        let by_file = load_file(&match key.split_once('.') {
-            Some((section, name)) => format!("[{section}]\n{name} = {toml}\n"),
-            None => format!("{key} = {toml}\n"),
-        });
-        for settings in [by_environment, by_file.unwrap()] {
+    for (key, _, shown) in OTHER_VALUES {
+        let together: Vec<_> = OTHER_VALUES
+            .iter()
+            .filter(|(other, ..)| other == key || COMPANIONS.contains(&(*key, *other)))
+            .collect();
+        let variables: Vec<_> = together
+            .iter()
+            .map(|(key, value, _)| (as_variable(key), *value))
+            .collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        let by_environment = load(&variables).unwrap();
+        let lines: Vec<_> = together
+            .iter()
+            .map(|(key, value, _)| format!("{key} = {}", as_toml(value)))
+            .collect();
+        let by_file = load_file(&lines.join("\n")).unwrap();
+        for settings in [by_environment, by_file] {
             let mut changed = leaves(&serde_json::to_value(settings).unwrap());
             let now = changed.remove(*key).unwrap();
             let text = now.as_str().map_or_else(|| now.to_string(), str::to_owned);
             assert_eq!(text, *shown, "{key}");
             assert_ne!(Some(&now), defaults.get(*key), "{key}");
             let mut others = defaults.clone();
-            others.remove(*key);
+            for (key, ..) in &together {
+                others.remove(*key);
+                changed.remove(*key);
+            }
             assert_eq!(changed, others, "{key} changes nothing else");
         }
     }
+}
+
+/// A number or a truth value as it is, anything else as text.
+fn as_toml(value: &str) -> String {
+    match value.parse::<toml::Value>() {
+        Ok(toml::Value::Integer(_) | toml::Value::Boolean(_)) => value.to_owned(),
+        _ => format!("{value:?}"),
+    }
+}
+
+#[test]
+fn names_are_a_list_in_the_file() {
+    let text = "[server.acme]\naccept_terms = true\ndomains = [\"a.example\", \"b.example\"]\n";
+    let settings = load_file(text).unwrap();
+    assert_eq!(settings.server.acme.domains.0, ["a.example", "b.example"]);
+    let (field, message) = refused(load_file("[server.acme]\ndomains = 1\n"));
+    assert_eq!(field, "server.acme.domains");
+    assert!(message.contains("must be a list of names"), "{message}");
 }
 
 #[test]
@@ -174,7 +255,8 @@ fn a_key_that_does_not_exist_is_refused_by_its_name() {
         ("ROTATION__PEROD", "rotation.perod"),
         ("LISTEN", "listen"),
         ("ROTATION_PERIOD", "rotation_period"),
-        ("SERVER__TLS__CERT", "server.tls"),
+        ("SERVER__TLS__CERT", "server.tls.cert"),
+        ("SERVER__ACME__EMAIL", "server.acme.email"),
     ] {
         let (field, message) = refused(load(&[(variable, "1d")]));
         assert_eq!(field, key);
@@ -185,7 +267,11 @@ fn a_key_that_does_not_exist_is_refused_by_its_name() {
 #[test]
 fn variables_of_the_commands_are_not_taken_for_settings() {
     let names = [
+        "ADMIN_CA",
+        "ADMIN_CERT",
+        "ADMIN_KEY",
         "ADMIN_URL",
+        "CA",
         "CLIENT_SECRET",
         "CONFIG",
         "REQUEST_TOKEN",
@@ -257,9 +343,79 @@ fn a_malformed_value_is_refused_by_its_key() {
     assert!(message.contains("/nonexistent/runmint.toml"), "{message}");
 }
 
+/// Variables, and the key that is refused because of them.
+type Refusals = [(&'static [(&'static str, &'static str)], &'static str)];
+
+#[track_caller]
+fn each_is_refused(cases: &Refusals) {
+    for (variables, key) in cases {
+        let (field, message) = refused(load(variables));
+        assert_eq!(field, *key, "{variables:?}: {message}");
+        assert!(
+            message.len() > key.len() + 10,
+            "it says what to do: {message}"
+        );
+    }
+}
+
+#[test]
+fn what_the_listeners_cannot_prove_themselves_with_is_refused_by_its_key() {
+    each_is_refused(&[
+        (
+            &[("SERVER__TLS__CERTIFICATE_FILE", "a")],
+            "server.tls.key_file",
+        ),
+        (
+            &[("SERVER__TLS__KEY_FILE", "a")],
+            "server.tls.certificate_file",
+        ),
+        (
+            &[("ADMIN__TLS__CERTIFICATE_FILE", "a")],
+            "admin.tls.key_file",
+        ),
+        (
+            &[("ADMIN__TLS__KEY_FILE", "a")],
+            "admin.tls.certificate_file",
+        ),
+        (
+            &[("ADMIN__TLS__CLIENT_CA_FILE", "a")],
+            "admin.tls.client_ca_file",
+        ),
+        (
+            &[
+                ("SERVER__TLS__CERTIFICATE_FILE", "a"),
+                ("SERVER__TLS__KEY_FILE", "a"),
+                ("SERVER__ACME__DOMAINS", "ci.example.com"),
+                ("SERVER__ACME__ACCEPT_TERMS", "true"),
+            ],
+            "server.acme.domains",
+        ),
+        (
+            &[("SERVER__ACME__DOMAINS", "ci.example.com")],
+            "server.acme.accept_terms",
+        ),
+        (
+            &[("SERVER__ACME__DOMAINS", "*.example.com")],
+            "server.acme.domains",
+        ),
+        (
+            &[("SERVER__ACME__DIRECTORY_URL", "http://ca.example.com")],
+            "server.acme.directory_url",
+        ),
+        (
+            &[("SERVER__ACME__CONTACT", "ops@example.com")],
+            "server.acme.contact",
+        ),
+        (
+            &[("SERVER__ACME__EXTERNAL_ACCOUNT_ID", "me")],
+            "server.acme.external_account_id",
+        ),
+    ]);
+}
+
 #[test]
 fn each_contradiction_is_refused_by_its_key() {
-    let cases: &[(&[(&str, &str)], &str)] = &[
+    let cases: &Refusals = &[
         (&[("ISSUER__URL", "https://ci.example.com/")], "issuer.url"),
         (&[("ISSUER__URL", "http://ci.example.com")], "issuer.url"),
         (&[("ISSUER__URL", "")], "issuer.url"),
@@ -322,14 +478,7 @@ fn each_contradiction_is_refused_by_its_key() {
             "tokens.module_test_ttl",
         ),
     ];
-    for (variables, key) in cases {
-        let (field, message) = refused(load(variables));
-        assert_eq!(field, *key, "{variables:?}: {message}");
-        assert!(
-            message.len() > key.len() + 10,
-            "it says what to do: {message}"
-        );
-    }
+    each_is_refused(cases);
     let edges = [
         ("ROTATION__PREPUBLISH", "330s"),
         ("ROTATION__PREPUBLISH", "90d"),
@@ -377,6 +526,8 @@ fn no_secret_is_ever_shown() {
         ("ADMIN__TOKEN", secret),
         ("ADMIN__PREVIOUS_TOKEN", secret),
         ("KEYS__SEALING_KEY", secret),
+        ("SERVER__ACME__EXTERNAL_ACCOUNT_ID", "me"),
+        ("SERVER__ACME__EXTERNAL_ACCOUNT_KEY", secret),
         (
             "STORE__URL",
             &format!("postgres://me:{secret}@db/runmint?password={secret}"),

@@ -29,11 +29,12 @@ async fn config_show_prints_every_setting_and_no_secret() {
 fn keys(table: &toml::Table) -> Vec<String> {
     let mut keys: Vec<_> = table
         .iter()
-        .flat_map(|(section, value)| match value {
+        .flat_map(|(name, value)| match value {
             toml::Value::Table(inner) => {
-                inner.keys().map(|key| format!("{section}.{key}")).collect()
+                let below = self::keys(inner).into_iter();
+                below.map(|key| format!("{name}.{key}")).collect()
             }
-            _ => vec![section.clone()],
+            _ => vec![name.clone()],
         })
         .collect();
     keys.sort();

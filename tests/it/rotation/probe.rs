@@ -46,7 +46,7 @@ const KEYS: &str = r#"{"keys":[{"kty":"OKP","use":"sig","alg":"EdDSA","kid":"a",
 #[tokio::test]
 async fn it_sees_the_kids_that_are_published() {
     let outside = Outside::start().await;
-    let probe = Probe::new(outside.url.clone()).unwrap();
+    let probe = Probe::new(outside.url.clone(), Vec::new()).unwrap();
     outside.answer(200, KEYS.into());
     assert_eq!(probe.look().await.unwrap(), ["a"]);
     outside.answer(200, br#"{"keys":[]}"#.to_vec());
@@ -56,7 +56,7 @@ async fn it_sees_the_kids_that_are_published() {
 #[tokio::test]
 async fn it_sees_nothing_where_a_relying_party_would_see_nothing() {
     let outside = Outside::start().await;
-    let probe = Probe::new(outside.url.clone()).unwrap();
+    let probe = Probe::new(outside.url.clone(), Vec::new()).unwrap();
     for status in [301, 302, 307, 404, 500, 503] {
         outside.answer(status, KEYS.into());
         let error = probe.look().await.unwrap_err();
@@ -79,7 +79,7 @@ async fn it_sees_nothing_where_a_relying_party_would_see_nothing() {
 #[tokio::test]
 async fn it_does_not_swallow_whatever_it_is_given() {
     let outside = Outside::start().await;
-    let probe = Probe::new(outside.url.clone()).unwrap();
+    let probe = Probe::new(outside.url.clone(), Vec::new()).unwrap();
     let padded = |length: usize| format!("{KEYS}{}", " ".repeat(length - KEYS.len()));
     outside.answer(200, padded(1 << 20).into());
     assert_eq!(probe.look().await.unwrap(), ["a"]);
@@ -93,7 +93,11 @@ async fn it_says_why_nobody_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks", listener.local_addr().unwrap());
     drop(listener);
-    let error = Probe::new(url.clone()).unwrap().look().await.unwrap_err();
+    let error = Probe::new(url.clone(), Vec::new())
+        .unwrap()
+        .look()
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(
         text.starts_with(&format!("{url} did not answer: ")),
