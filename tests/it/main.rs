@@ -12,6 +12,8 @@ mod architecture;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
@@ -47,5 +49,7 @@ mod soak;
 mod store;
 #[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;
