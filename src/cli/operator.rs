@@ -100,11 +100,12 @@ impl OperatorError {
                 "`--admin-ca` (RUNMINT_ADMIN_CA) names the CA of the admin listener's certificate, \
                  where it is a private one"
             }
-            Self::Unreachable { source, .. }
-                if root_cause(source).contains("CertificateRequired") =>
+            // Over TLS 1.3 a server refuses a client after the connection stands.
+            Self::Unreachable { url, source }
+                if url.starts_with("https://") && !source.is_connect() =>
             {
-                "the admin listener asks for a client certificate: `--admin-cert` and \
-                 `--admin-key` (RUNMINT_ADMIN_CERT, RUNMINT_ADMIN_KEY)"
+                "if the admin listener asks for a client certificate, give one of its CA: \
+                 `--admin-cert` and `--admin-key` (RUNMINT_ADMIN_CERT, RUNMINT_ADMIN_KEY)"
             }
             Self::Unreachable { .. } => {
                 "is `runmint serve` running? `--admin-url` names its admin listener"
@@ -252,7 +253,8 @@ fn unusable(option: &'static str, path: &Path, error: &dyn std::fmt::Display) ->
 pub(super) fn direct(
     with: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<reqwest::Client, OperatorError> {
-    with(reqwest::Client::builder().no_proxy())
+    // One request needs no HTTP/2, which would hide why a server refuses a client's certificate.
+    with(reqwest::Client::builder().no_proxy().http1_only())
         .build()
         .map_err(OperatorError::Client)
 }

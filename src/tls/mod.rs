@@ -1,5 +1,5 @@
 //! What the listeners prove themselves with: certificate files that are followed as they change, or a
-//! certificate that the public listener gets by itself ([`acme`]).
+//! certificate that the public listener gets by itself (`acme`).
 //!
 //! TLS 1.2 and 1.3 with the cipher suites of rustls and aws-lc-rs; nothing of that can be configured.
 

@@ -14,6 +14,8 @@ mod attacks;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;
@@ -67,5 +69,7 @@ mod soak;
 mod store;
 #[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;

@@ -15,6 +15,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use crate::certificates;
 use crate::harness::{ADMIN_TOKEN, AWS, Answer, Database, ISSUER, OpenRun, VAULT, run_body};
 
 pub(crate) const SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -108,21 +109,27 @@ impl Setup {
         let Ok(Ok(line)) = line else {
             panic!("the server did not come up:\n{}", process.stderr());
         };
-        let address = |name: &str| {
+        let address = |name: &str, tls: &str| {
+            let tls = format!("RUNMINT_{tls}__TLS__CERTIFICATE_FILE");
+            let scheme = if self.environment.contains_key(&tls) {
+                "https"
+            } else {
+                "http"
+            };
             let (_, rest) = line.split_once(name).unwrap();
             let rest = rest.trim_start_matches(['"', ':', '=']);
             let address: String = rest
                 .chars()
                 .take_while(|c| c.is_ascii_digit() || ".:".contains(*c))
                 .collect();
-            format!("http://{address}")
+            format!("{scheme}://{address}")
         };
         Server {
-            public: address("server.listen"),
-            admin: address("admin.listen"),
+            public: address("server.listen", "SERVER"),
+            admin: address("admin.listen", "ADMIN"),
             process,
             setup: self.clone(),
-            http: reqwest::Client::new(),
+            http: certificates::trusting(|client| client),
         }
     }
 }
