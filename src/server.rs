@@ -5,7 +5,6 @@ mod connections;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::connections::Bounded;
 use crate::app::App;
 use crate::audit::RecorderTask;
-use crate::http;
+use crate::http::{self, Router};
 use crate::tls::{Listener, Tls};
 
 /// The sockets, bound by whoever calls [`serve`]: tests bind port 0.

@@ -19,7 +19,7 @@ mod tfe;
 mod tokens;
 mod workload;
 
-use axum::Router;
+pub use axum::Router;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
