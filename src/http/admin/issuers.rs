@@ -25,7 +25,12 @@ use crate::domain::trusted_issuer::{Definition, TrustedIssuer};
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddIssuer {
     /// What operators and the audit log call it: letters, digits, `-`, `_`.
-    #[schema(example = "github")]
+    #[schema(
+        example = "github",
+        min_length = 1,
+        max_length = 90,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     name: String,
     /// What is trusted, and what it is mapped to.
     definition: Definition,
