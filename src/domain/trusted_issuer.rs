@@ -24,6 +24,21 @@ pub struct TrustedIssuer {
 /// What an operator says about an issuer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "issuer": "https://token.actions.githubusercontent.com",
+    "audiences": ["https://ci.example.com"],
+    "rules": [{
+        "name": "runners",
+        "conditions": [{"expression": "claims.repository_owner == 'acme'"}],
+        "workload": {
+            "organization": "'acme'",
+            "project": "'Default Project'",
+            "workspace": "claims.repository.split('/')[1]",
+            "run_phase": "claims.ref == 'refs/heads/main' ? 'apply' : 'plan'"
+        },
+        "grants": [{"organization": "acme", "audiences": ["aws.workload.identity"]}]
+    }]
+}))]
 pub struct Definition {
     /// The `iss` of its tokens, byte for byte.
     #[schema(

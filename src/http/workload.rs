@@ -14,6 +14,18 @@ macro_rules! workload_body {
         $(#[$doc])*
         #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields)]
+        // One of each form: which fields go together, the fields themselves cannot say.
+        #[schema(examples(
+            json!({"organization": "acme", "project": "Default Project", "workspace": "net-1",
+                "run_phase": "plan", "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "legacy", "organization": "acme", "workspace": "net-1",
+                "run_phase": "apply", "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "stack", "organization": "acme", "project": "Default Project",
+                "stack": "net", "deployment": "prod", "run_phase": "plan",
+                "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "module_test", "organization": "acme", "module": "vpc",
+                "audiences": ["aws.workload.identity"]})
+        ))]
         pub(super) struct $name {
             /// The organization's name.
             #[schema(example = "acme", min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]

@@ -236,7 +236,7 @@ fn no_body_is_a_fault_of_the_server() {
     let world = OnceCell::new();
     fuzz(
         "body",
-        2,
+        4,
         &(any::<Index>(), bodies(), content_types()),
         async |app, (route, sent, content_type)| {
             let world: &World = world.get().unwrap();
@@ -294,7 +294,7 @@ fn no_form_is_a_fault_of_the_server() {
     let paths = select(vec!["/oauth/token", "/oauth/introspect"]);
     fuzz(
         "form",
-        2,
+        4,
         &(paths, pairs, any::<bool>()),
         async |app, (path, pairs, complete)| {
             let world: &World = world.get().unwrap();

@@ -274,7 +274,7 @@ fn any_claims_end_inside_the_grants() {
         });
     fuzz(
         "claims",
-        2,
+        4,
         &(
             claims,
             select(vec![AWS, VAULT, "a.example.com", "example.com"]),

@@ -1,18 +1,19 @@
 //! Grants on their way through the database: what is minted is what the saved text allows, by another
 //! matcher than ours.
 
+use std::cell::OnceCell;
+
+use axum::http::Method;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use regex::Regex;
+use runmint::domain::pattern::Pattern;
 use serde_json::{Value, json};
 
 use super::{assert_sane, fuzz, text};
 use crate::harness::{Answer, TestApp};
-use axum::http::Method;
-use runmint::domain::pattern::Pattern;
-use std::cell::OnceCell;
 
 /// Few letters, so that patterns and names often meet; and what is special to other matchers.
 fn pattern() -> impl Strategy<Value = String> + Clone {
@@ -21,6 +22,14 @@ fn pattern() -> impl Strategy<Value = String> + Clone {
         3 => Just("*".to_owned()),
         1 => r"[ab*.+?()\[\]{}|^$\\]{0,5}",
         1 => text(),
+    ]
+}
+
+/// How long something may live; also longer than time itself.
+fn seconds() -> impl Strategy<Value = i64> + Clone {
+    prop_oneof![
+        6 => 1_i64..2_000,
+        1 => select(vec![i64::MIN, -1, 0, 1, i64::MAX - 1_795_400_000, i64::MAX]),
     ]
 }
 
@@ -44,7 +53,7 @@ fn grants() -> impl Strategy<Value = Value> {
         vec(pattern(), 1..3),
         phases,
         forms,
-        option::of(1_i64..2_000),
+        option::of(seconds()),
     )
         .prop_map(
             |(organization, project, workspace, deployment, audiences, phases, forms, max_ttl)| {
@@ -83,8 +92,12 @@ fn requests() -> impl Strategy<Value = Value> {
     let module = (name(), name())
         .prop_map(|(o, m)| json!({"organization": o, "module": m, "subject_form": "module_test"}));
     let subject = prop_oneof![4 => workspace, 1 => legacy, 2 => stack, 1 => module];
-    (subject, vec("[ab]{1,3}", 1..3)).prop_map(|(mut body, audiences)| {
+    let audiences = vec("[ab]{1,3}", 1..3);
+    (subject, audiences, option::weighted(0.3, seconds())).prop_map(|(mut body, audiences, ttl)| {
         body["audiences"] = json!(audiences);
+        if let Some(ttl) = ttl {
+            body["ttl"] = json!(ttl);
+        }
         body
     })
 }
@@ -145,7 +158,7 @@ fn what_is_minted_is_what_the_saved_grants_cover() {
     let secret = OnceCell::new();
     fuzz(
         "grant",
-        2,
+        4,
         &(grants(), requests()),
         async |app, (grants, request)| {
             let saved = save(app, &grants).await;
@@ -176,6 +189,10 @@ fn what_is_minted_is_what_the_saved_grants_cover() {
                 .all(|audience| !covering(audience).is_empty());
             if !all {
                 prop_assert_eq!(answer.status.as_u16(), 403, "{:?}", answer);
+                return Ok(());
+            }
+            if request["ttl"].as_i64().is_some_and(|ttl| ttl < 1) {
+                prop_assert_eq!(answer.status.as_u16(), 422, "{:?}", answer);
                 return Ok(());
             }
             prop_assert_eq!(answer.status.as_u16(), 201, "{:?}", answer);

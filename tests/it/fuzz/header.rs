@@ -58,7 +58,7 @@ fn only_the_right_credentials_open_anything() {
     ]);
     fuzz(
         "authorization",
-        2,
+        4,
         &(routes, credentials(), "[ -~]{0,60}"),
         async |app, ((method, path), (scheme, secret, damage), other)| {
             let known: &Known = known.get().unwrap();
@@ -128,7 +128,7 @@ fn a_query_gets_the_run_s_own_audiences_or_nothing() {
     let queries = vec((pair, select(vec!["&", "&", "?", "&&", ";"])), 0..5);
     fuzz(
         "query",
-        2,
+        4,
         &(any::<bool>(), queries),
         async |app, (as_github, parts)| {
             let Known { run, .. } = known.get().unwrap();
@@ -202,7 +202,7 @@ fn no_query_or_path_of_an_operator_is_a_fault_of_the_server() {
     ];
     fuzz(
         "operator's query",
-        2,
+        4,
         &(paths, vec((names, values), 0..4)),
         async |app, (path, pairs)| {
             let query: Vec<_> = pairs

@@ -1,5 +1,7 @@
 //! Names on their way through a request: what comes out in `sub` is what was sent, or nothing.
 
+use std::cell::OnceCell;
+
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -112,10 +114,10 @@ fn expected(body: &Map<String, Value>) -> String {
 fn a_token_s_subject_is_what_was_sent_or_there_is_no_token() {
     let everything = json!([{"organization": "*", "audiences": ["*"],
         "subject_forms": ["legacy", "module_test", "stack", "workspace"]}]);
-    let secret = std::cell::OnceCell::new();
+    let secret = OnceCell::new();
     fuzz(
         "subject",
-        2,
+        4,
         &bodies(),
         async |app, body| {
             let secret: &String = secret.get().unwrap();

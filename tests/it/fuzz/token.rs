@@ -142,7 +142,7 @@ fn only_the_genuine_token_is_taken() {
     let next = Cell::new(0);
     fuzz(
         "token",
-        2,
+        4,
         &damages(),
         async |app, damage| {
             next.set(next.get() + 1);
@@ -185,7 +185,7 @@ fn whatever_an_issuer_signs_maps_into_its_grants_or_to_nothing() {
     let headers = vec(mutations(), 0..2);
     fuzz(
         "signed token",
-        2,
+        4,
         &(documents, headers),
         async |app, (payload, header)| {
             next.set(next.get() + 1);
@@ -241,7 +241,7 @@ fn only_a_token_of_ours_is_active() {
     );
     fuzz(
         "introspection",
-        2,
+        4,
         &kinds,
         async |app, (damage, hint)| {
             let (secret, genuine): &(String, String) = ours.get().unwrap();
