@@ -43,6 +43,7 @@ pub const CLAIM_NAMES: &[&str] = &[
 /// Who a token is for; one string, never a list (Azure and AWS compare one).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(min_length = 1, max_length = 255, pattern = "^[!-)+-~]+$")]
 pub struct Audience(String);
 
 impl Audience {

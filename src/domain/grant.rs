@@ -15,26 +15,34 @@ use super::subject::{Subject, SubjectForm};
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Pattern over the organization; `*` stands for any characters.
+    #[schema(value_type = String, min_length = 1, pattern = "^[A-Za-z0-9_*-]+$")]
     pub organization: Pattern,
     /// Pattern over the project. A subject without a project matches only `*`.
     #[serde(default)]
+    #[schema(value_type = String, min_length = 1, pattern = "^[A-Za-z0-9_* -]+$")]
     pub project: Pattern,
     /// Pattern over the workspace (of a stack run: the stack; of a module test: the module).
     #[serde(default)]
+    #[schema(value_type = String, min_length = 1, pattern = "^[A-Za-z0-9_*-]+$")]
     pub workspace: Pattern,
     /// Pattern over the deployment, in the `stack` form.
     #[serde(default)]
+    #[schema(value_type = String, min_length = 1, pattern = "^[A-Za-z0-9_*-]+$")]
     pub deployment: Pattern,
     /// The phases; both when left out.
     #[serde(default = "both_phases")]
+    #[schema(min_items = 1)]
     pub run_phases: Vec<Phase>,
     /// The audiences: exact, or patterns with `*`.
+    #[schema(min_items = 1, example = json!(["aws.workload.identity"]))]
     pub audiences: Vec<Pattern>,
     /// The longest life of a token, in seconds; the phase's when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub max_ttl: Option<i64>,
     /// The forms of subject; only `workspace` when left out.
     #[serde(default = "workspace_form")]
+    #[schema(min_items = 1)]
     pub subject_forms: Vec<SubjectForm>,
 }
 

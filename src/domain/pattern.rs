@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 /// Text in which `*` stands for any characters, also none. It matches from end to end.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(min_length = 1, pattern = "^[!-~]+$")]
 pub struct Pattern(pub String);
 
 impl Default for Pattern {

@@ -24,12 +24,32 @@ pub struct TrustedIssuer {
 /// What an operator says about an issuer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "issuer": "https://token.actions.githubusercontent.com",
+    "audiences": ["https://ci.example.com"],
+    "rules": [{
+        "name": "runners",
+        "conditions": [{"expression": "claims.repository_owner == 'acme'"}],
+        "workload": {
+            "organization": "'acme'",
+            "project": "'Default Project'",
+            "workspace": "claims.repository.split('/')[1]",
+            "run_phase": "claims.ref == 'refs/heads/main' ? 'apply' : 'plan'"
+        },
+        "grants": [{"organization": "acme", "audiences": ["aws.workload.identity"]}]
+    }]
+}))]
 pub struct Definition {
     /// The `iss` of its tokens, byte for byte.
-    #[schema(example = "https://token.actions.githubusercontent.com")]
+    #[schema(
+        example = "https://token.actions.githubusercontent.com",
+        max_length = 512,
+        pattern = "^https?://"
+    )]
     pub issuer: String,
     /// The whole URL of its discovery document, where that is not under `issuer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 512, pattern = "^https?://")]
     pub discovery_url: Option<String>,
     /// Its key set (RFC 7517), where it cannot be reached. Nothing is fetched then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,15 +62,18 @@ pub struct Definition {
     #[serde(default)]
     pub private_network: bool,
     /// What a token's `aud` must name one of.
-    #[schema(example = json!(["https://ci.example.com"]))]
+    #[schema(example = json!(["https://ci.example.com"]), min_items = 1, max_items = 16)]
     pub audiences: Vec<String>,
     /// The algorithms that its tokens may be signed with; `RS256` and `ES256` when left out.
     #[serde(default = "default_algorithms")]
+    #[schema(min_items = 1)]
     pub algorithms: Vec<TokenAlgorithm>,
     /// How old a token may be, in seconds since its `iat`; a day when left out.
     #[serde(default = "default_max_age")]
+    #[schema(minimum = 60, maximum = 86400)]
     pub max_token_age: i64,
     /// What its tokens are mapped to. The first rule whose conditions all hold is taken.
+    #[schema(min_items = 1, max_items = 64)]
     pub rules: Vec<Rule>,
 }
 
@@ -83,17 +106,23 @@ pub enum TokenAlgorithm {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What the audit log calls it.
-    #[schema(example = "runners")]
+    #[schema(
+        example = "runners",
+        min_length = 1,
+        max_length = 90,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     pub name: String,
     /// CEL over `claims`, each of them true or false; all must be true.
     #[serde(default)]
+    #[schema(max_items = 32)]
     pub conditions: Vec<Condition>,
     /// The workload that the token is exchanged for. Either this or `client`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<WorkloadMapping>,
     /// CEL that gives the name of the client that the token authenticates. Either this or `workload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "'atlantis'")]
+    #[schema(example = "'atlantis'", min_length = 1, max_length = 2048)]
     pub client: Option<String>,
     /// What the workload may ask for, as with clients; a mapping that goes astray ends here. A
     /// client has grants of its own.
@@ -106,10 +135,15 @@ pub struct Rule {
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// CEL that gives true or false.
-    #[schema(example = "claims.repository_owner == 'acme'")]
+    #[schema(
+        example = "claims.repository_owner == 'acme'",
+        min_length = 1,
+        max_length = 2048
+    )]
     pub expression: String,
     /// What the audit log says when it is false; the expression itself when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub message: Option<String>,
 }
 

@@ -101,7 +101,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out; `null` is as good as none.
 #[derive(Debug)]
 pub(super) struct JsonOrDefault<T>(pub(super) T);
 
@@ -113,7 +113,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for JsonOrDefault<T> {
         let bytes = body(request, app).await?;
         match (bytes.is_empty(), is_json) {
             (true, _) => Ok(Self(T::default())),
-            (false, true) => parse(&bytes).map(Self),
+            (false, true) => parse::<Option<T>>(&bytes).map(|body| Self(body.unwrap_or_default())),
             (false, false) => Err(not_json()),
         }
     }

@@ -26,8 +26,10 @@ use crate::store::{MintedToken, StoreError};
 #[expect(dead_code, reason = "it describes the form; the handler reads it")]
 pub(super) struct IntrospectForm {
     /// The token that somebody has shown.
+    #[schema(min_length = 1)]
     token: String,
     /// Not needed: what it is is seen from it.
+    #[schema(nullable = false)]
     token_type_hint: Option<String>,
 }
 

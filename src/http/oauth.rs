@@ -17,6 +17,7 @@ use super::workload::audiences;
 use crate::app::App;
 use crate::auth::secret::{Kind, Secret};
 use crate::auth::{CallingClient, CallingWorkload, Federated};
+use crate::domain::claims::Audience;
 use crate::domain::denial::Mismatch;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
@@ -39,18 +40,31 @@ const LONGEST_SESSION: i64 = 3_600;
 #[expect(dead_code, reason = "it describes the form; Exchange::parse reads it")]
 pub(super) struct ExchangeForm {
     /// `urn:ietf:params:oauth:grant-type:token-exchange`
-    #[schema(example = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    #[schema(
+        example = "urn:ietf:params:oauth:grant-type:token-exchange",
+        pattern = "^urn:ietf:params:oauth:grant-type:token-exchange$"
+    )]
     grant_type: String,
     /// The trusted issuer's token.
+    #[schema(min_length = 1)]
     subject_token: String,
     /// `urn:ietf:params:oauth:token-type:jwt`, `…:id_token` or `…:access_token`: a JWT all the same.
-    #[schema(example = "urn:ietf:params:oauth:token-type:jwt")]
+    #[schema(
+        example = "urn:ietf:params:oauth:token-type:jwt",
+        pattern = "^urn:ietf:params:oauth:token-type:(jwt|id_token|access_token)$"
+    )]
     subject_token_type: String,
     /// What the tokens are for; one token each. Left out where the token stands for a client.
+    #[schema(value_type = Option<Vec<Audience>>, nullable = false, max_items = 64)]
     audience: Option<Vec<String>>,
     /// How long they shall live, in seconds; less if a limit is lower.
+    #[schema(nullable = false, minimum = 1)]
     requested_lifetime: Option<i64>,
     /// `urn:ietf:params:oauth:token-type:jwt`, if at all.
+    #[schema(
+        nullable = false,
+        pattern = "^urn:ietf:params:oauth:token-type:(jwt|id_token|access_token)$"
+    )]
     requested_token_type: Option<String>,
 }
 

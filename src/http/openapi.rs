@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, Server};
+use utoipa::openapi::{Components, Info, OpenApi, RefOr, Server};
 
 use crate::app::App;
 
@@ -53,9 +53,40 @@ pub(super) fn set_server(description: &mut OpenApi, url: &str) {
 
 /// Serves a description, rendered once.
 pub(super) fn route(description: &OpenApi) -> Router<App> {
-    let text = description.to_json().unwrap_or_default();
+    let text = describe_responses(description.clone())
+        .to_json()
+        .unwrap_or_default();
     let handler = async move || ([(header::CONTENT_TYPE, "application/json")], text);
     Router::new().route("/openapi.json", get(handler))
+}
+
+/// Every response has to be described (OpenAPI 3.1 section 4.8.17); what most routes have in common is
+/// said here.
+fn describe_responses(mut description: OpenApi) -> OpenApi {
+    for item in description.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                let RefOr::T(response) = response else {
+                    continue;
+                };
+                if response.description.is_empty() {
+                    let words = match status.as_bytes() {
+                        [b'2', ..] => "It is done",
+                        [b'4', ..] => "The request is refused; the body says what to change",
+                        _ => "It cannot be done at the moment, or the server is at fault",
+                    };
+                    words.clone_into(&mut response.description);
+                }
+            }
+        }
+    }
+    description
 }
 
 fn frame(title: &str, description: &str, schemes: &[(&str, HttpAuthScheme, &str)]) -> OpenApi {

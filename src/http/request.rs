@@ -48,8 +48,8 @@ struct AzureDevOpsToken {
     summary = "Ask for a token as GitHub Actions' clients do",
     security(("run" = [])),
     params(
-        ("run" = Option<String>, Query, description = "The run; it must be the request token's"),
-        ("audience" = Option<String>, Query, description = "May be left out if the run has only one"),
+        ("run" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000]*$", description = "The run; it must be the request token's"),
+        ("audience" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000]*$", description = "May be left out if the run has only one"),
     ),
     responses(
         (status = 200, body = GithubToken),
@@ -81,8 +81,8 @@ pub(super) async fn github(
     summary = "Ask for a token as Azure DevOps' clients do",
     security(("run" = [])),
     params(
-        ("run" = Option<String>, Query, description = "The run; it must be the request token's"),
-        ("audience" = Option<String>, Query, description = "`api://AzureADTokenExchange` when left out"),
+        ("run" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000]*$", description = "The run; it must be the request token's"),
+        ("audience" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000]*$", description = "`api://AzureADTokenExchange` when left out"),
     ),
     responses(
         (status = 200, body = AzureDevOpsToken),

@@ -27,6 +27,7 @@ workload_body! {
     /// A run to be opened.
     OpenRun {
         /// Seconds until its deadline; the phase's longest token life when left out.
+        #[schema(minimum = 1)]
         expires_in: Option<i64>,
     }
 }

@@ -24,6 +24,7 @@ workload_body! {
     /// Tokens to be minted, one for each audience.
     MintTokens {
         /// How long they shall live, in seconds; less if a limit is lower.
+        #[schema(minimum = 1)]
         ttl: Option<i64>,
     }
 }

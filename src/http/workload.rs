@@ -14,39 +14,64 @@ macro_rules! workload_body {
         $(#[$doc])*
         #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields)]
+        // One of each form: which fields go together, the fields themselves cannot say.
+        #[schema(examples(
+            json!({"organization": "acme", "project": "Default Project", "workspace": "net-1",
+                "run_phase": "plan", "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "legacy", "organization": "acme", "workspace": "net-1",
+                "run_phase": "apply", "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "stack", "organization": "acme", "project": "Default Project",
+                "stack": "net", "deployment": "prod", "run_phase": "plan",
+                "audiences": ["aws.workload.identity"]}),
+            json!({"subject_form": "module_test", "organization": "acme", "module": "vpc",
+                "audiences": ["aws.workload.identity"]})
+        ))]
         pub(super) struct $name {
             /// The organization's name.
-            #[schema(example = "acme")]
+            #[schema(example = "acme", min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]
             organization: String,
             /// The project's name; not in the `legacy` and `module_test` forms.
-            #[schema(example = "Default Project")]
+            #[schema(example = "Default Project", min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]([A-Za-z0-9 _-]*[A-Za-z0-9_-])?$")]
             project: Option<String>,
             /// The workspace's name.
-            #[schema(example = "net-1")]
+            #[schema(example = "net-1", min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]
             workspace: Option<String>,
             /// The stack's name, in the `stack` form.
+            #[schema(min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]
             stack: Option<String>,
             /// The deployment's name, in the `stack` form.
+            #[schema(min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]
             deployment: Option<String>,
             /// The module's name, in the `module_test` form.
+            #[schema(min_length = 1, max_length = 90, pattern = "^[A-Za-z0-9_-]+$")]
             module: Option<String>,
             /// `plan` or `apply`; not in the `module_test` form.
-            #[schema(example = "plan")]
+            #[schema(example = "plan", value_type = Option<crate::domain::phase::Phase>)]
             run_phase: Option<String>,
             /// The form of the subject; `workspace` when left out.
             subject_form: Option<crate::domain::subject::SubjectForm>,
             /// For `terraform_organization_id`; derived from the name when left out.
+            #[schema(min_length = 1, max_length = 54, pattern = "^[A-Za-z0-9_-]+$")]
             organization_id: Option<String>,
             /// For `terraform_project_id`; derived from the names when left out.
+            #[schema(min_length = 1, max_length = 54, pattern = "^[A-Za-z0-9_-]+$")]
             project_id: Option<String>,
             /// For `terraform_workspace_id`; derived from the names when left out.
+            #[schema(min_length = 1, max_length = 54, pattern = "^[A-Za-z0-9_-]+$")]
             workspace_id: Option<String>,
             /// For `terraform_stack_id`; derived from the names when left out.
+            #[schema(min_length = 1, max_length = 54, pattern = "^[A-Za-z0-9_-]+$")]
             stack_id: Option<String>,
             /// For `terraform_run_id`; made when left out.
-            #[schema(example = "run-CKuwsxMGgMd3W7Ui")]
+            #[schema(example = "run-CKuwsxMGgMd3W7Ui", min_length = 1, max_length = 54, pattern = "^[A-Za-z0-9_-]+$")]
             run_id: Option<String>,
             /// What tokens may be asked for.
+            #[schema(
+                example = json!(["aws.workload.identity"]),
+                min_items = 1,
+                max_items = 64,
+                value_type = Vec<crate::domain::claims::Audience>
+            )]
             audiences: Vec<String>,
             $($(#[$extra_doc])* $extra: $type,)*
         }

@@ -92,6 +92,13 @@ async fn the_descriptions_are_whole() {
                 !operation["summary"].as_str().unwrap().is_empty(),
                 "{place}"
             );
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let description = response["description"].as_str();
+                assert!(
+                    description.is_some_and(|text| !text.is_empty()),
+                    "{place}: {status}"
+                );
+            }
             let named: Vec<_> = path
                 .split('{')
                 .skip(1)

@@ -26,7 +26,12 @@ use crate::store::AddClient as AddedClient;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddClient {
     /// Its name: letters, digits, `-`, `_`.
-    #[schema(example = "atlantis")]
+    #[schema(
+        example = "atlantis",
+        min_length = 1,
+        max_length = 90,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     name: String,
     /// What it may ask for.
     grants: Vec<Grant>,

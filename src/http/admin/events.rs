@@ -20,22 +20,31 @@ use crate::store::{EventFilter, StoredEvent};
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct EventQuery {
     /// Of this run: its id, or its `terraform_run_id`.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     run: Option<String>,
     /// Of this subject.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     subject: Option<String>,
     /// Of this token.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     jti: Option<String>,
     /// Of this key.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     kid: Option<String>,
     /// Of this kind.
+    #[param(nullable = false)]
     kind: Option<EventKind>,
     /// From this time on, in seconds since 1970.
+    #[param(nullable = false)]
     since: Option<i64>,
     /// Before this time, in seconds since 1970.
+    #[param(nullable = false)]
     until: Option<i64>,
     /// How many at most; 100 when left out, 1000 at most.
+    #[param(nullable = false)]
     limit: Option<i64>,
     /// Where the next page starts, as the page before said.
+    #[param(nullable = false)]
     cursor: Option<i64>,
 }
 

@@ -22,9 +22,29 @@ use crate::domain::trusted_issuer::{Definition, TrustedIssuer};
 /// An issuer to be trusted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "github", "definition": {
+    "issuer": "https://token.actions.githubusercontent.com",
+    "audiences": ["https://ci.example.com"],
+    "rules": [{
+        "name": "runners",
+        "conditions": [{"expression": "claims.repository_owner == 'acme'"}],
+        "workload": {
+            "organization": "'acme'",
+            "project": "'Default Project'",
+            "workspace": "claims.repository.split('/')[1]",
+            "run_phase": "claims.ref == 'refs/heads/main' ? 'apply' : 'plan'"
+        },
+        "grants": [{"organization": "acme", "audiences": ["aws.workload.identity"]}]
+    }]
+}}))]
 pub(in crate::http) struct AddIssuer {
     /// What operators and the audit log call it: letters, digits, `-`, `_`.
-    #[schema(example = "github")]
+    #[schema(
+        example = "github",
+        min_length = 1,
+        max_length = 90,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     name: String,
     /// What is trusted, and what it is mapped to.
     definition: Definition,

@@ -19,15 +19,19 @@ use crate::store::RunFilter;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RunQuery {
     /// Of this client.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     client: Option<String>,
     /// With this `terraform_run_id`.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     run_id: Option<String>,
     /// Only those that may mint now.
     #[serde(default)]
     open: bool,
     /// How many at most; 100 when left out, 1000 at most.
+    #[param(nullable = false)]
     limit: Option<i64>,
     /// Where the next page starts, as the page before said.
+    #[param(nullable = false, pattern = "^[^\\u0000]*$")]
     cursor: Option<String>,
 }
 
