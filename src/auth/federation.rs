@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::issuer_keys::{IssuerKeys, KeysError};
 use super::mapping::{Identity, Mapped, Mapping, Verdict};
-use super::unverified::{Unverified, fingerprint_of, shown};
+use super::unverified::{Unverified, Validity, fingerprint_of, shown};
 use crate::domain::InvalidField;
 use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
@@ -48,7 +48,7 @@ pub struct Candidate<'a> {
     accepted: Arc<Accepted>,
     unverified: Unverified<'a>,
     described: String,
-    until: Timestamp,
+    validity: Validity,
 }
 
 /// A token that its issuer has signed, that is for us, and that is alive.
@@ -64,6 +64,8 @@ pub struct ForeignToken {
     pub take: Take,
     /// When it expires at the latest.
     pub until: Timestamp,
+    /// Whose it is, as a hash: by `iss` and `sub`.
+    pub holder: String,
 }
 
 /// Why a foreign token is refused. The reason is for log and audit.
@@ -73,6 +75,8 @@ pub struct Refusal {
     pub issuer: Option<Name>,
     /// Why.
     pub reason: String,
+    /// Its issuer has signed it: it is not forged.
+    pub is_genuine: bool,
     /// It may be accepted in a moment: its issuer's keys cannot be had now.
     pub is_passing: bool,
 }
@@ -182,6 +186,7 @@ impl Federation {
         let refusal = |issuer: Option<&Name>, reason: String| Refusal {
             issuer: issuer.cloned(),
             reason,
+            is_genuine: false,
             is_passing: false,
         };
         let unverified = Unverified::parse(token).map_err(|reason| {
@@ -203,7 +208,7 @@ impl Federation {
             accepted: Arc::clone(accepted),
             unverified,
             described,
-            until: validity.until,
+            validity,
         })
     }
 
@@ -259,17 +264,13 @@ impl Federation {
         explanation.issuer = Some(accepted.issuer.name.clone());
         let validity = unverified.check(&accepted.issuer.definition, now);
         explanation.step("algorithm, audience and times", validity)?;
-        let key = accepted
+        let keys = accepted
             .keys
             .find(&unverified.kid, unverified.algorithm, now)
             .await
             .map_err(|error| error.to_string());
-        let key = explanation.step("key", key)?;
-        let signed = key.verifies(
-            unverified.algorithm,
-            unverified.message,
-            unverified.signature,
-        );
+        let keys = explanation.step("key", keys)?;
+        let signed = unverified.is_signed_by(&keys);
         let signed = signed.then_some(()).ok_or_else(|| {
             "the signature is not that of the issuer's key with this `kid`".to_owned()
         });
@@ -333,15 +334,16 @@ impl Candidate<'_> {
             accepted,
             unverified,
             described,
-            until,
+            validity,
         } = self;
         let issuer = &accepted.issuer;
         let refused = |reason: String| Refusal {
             issuer: Some(issuer.name.clone()),
             reason: format!("{reason}; {described}"),
+            is_genuine: false,
             is_passing: false,
         };
-        let key = accepted
+        let keys = accepted
             .keys
             .find(&unverified.kid, unverified.algorithm, now)
             .await
@@ -349,11 +351,7 @@ impl Candidate<'_> {
                 is_passing: matches!(error, KeysError::Busy | KeysError::Fetch(_)),
                 ..refused(error.to_string())
             })?;
-        if !key.verifies(
-            unverified.algorithm,
-            unverified.message,
-            unverified.signature,
-        ) {
+        if !unverified.is_signed_by(&keys) {
             return Err(refused(
                 "its signature is not that of its issuer's key".to_owned(),
             ));
@@ -361,19 +359,24 @@ impl Candidate<'_> {
         let take = Take {
             id: unverified.fingerprint(),
             by: Uuid::new_v4().to_string(),
-            until,
+            until: validity.forget_at,
             issuer: issuer.name.to_string(),
             revision: issuer.revision,
         };
+        let holder = unverified.holder();
         let claims = unverified.into_claims();
         let mapped = accepted.mapping.map(&claims, Uuid::new_v4().as_bytes());
-        let Mapped { rule, identity } = mapped.map_err(refused)?;
+        let Mapped { rule, identity } = mapped.map_err(|reason| Refusal {
+            is_genuine: true,
+            ..refused(reason)
+        })?;
         let foreign = ForeignToken {
             issuer: issuer.name.clone(),
             rule,
             described,
             take,
-            until,
+            until: validity.until,
+            holder,
         };
         Ok((foreign, identity))
     }

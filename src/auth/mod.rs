@@ -172,6 +172,7 @@ impl ForeignToken {
         AuthError::from(Refusal {
             issuer: Some(self.issuer.clone()),
             reason: format!("{reason}; rule {}, {}", self.rule, self.described),
+            is_genuine: true,
             is_passing: false,
         })
     }

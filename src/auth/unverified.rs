@@ -6,18 +6,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::issuer_keys::IssuerKey;
 use super::secret::hash;
 use super::strict_json;
 use crate::domain::time::Timestamp;
-use crate::domain::trusted_issuer::{Definition, TokenAlgorithm};
+use crate::domain::trusted_issuer::{Definition, LONGEST_TOKEN_AGE, TokenAlgorithm};
 
 /// A token in compact form (RFC 7515 section 7.1) whose signature nobody has looked at.
 #[derive(Debug)]
 pub(super) struct Unverified<'a> {
     /// What is signed: header and payload, encoded.
-    pub(super) message: &'a str,
+    message: &'a str,
     /// The signature, encoded.
-    pub(super) signature: &'a str,
+    signature: &'a str,
     /// How it says that it is signed.
     pub(super) algorithm: TokenAlgorithm,
     /// Which key it says that it is signed with.
@@ -31,8 +32,10 @@ pub(super) struct Unverified<'a> {
 /// The times of a token, looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
-    /// From when on nobody need remember it.
+    /// From when on it is not accepted.
     pub(super) until: Timestamp,
+    /// From when on nobody need remember that it was taken, whatever `max_token_age` becomes.
+    pub(super) forget_at: Timestamp,
 }
 
 /// Why a token is refused; for log and audit, never for whoever sent it.
@@ -49,8 +52,8 @@ const DANGEROUS: [&str; 6] = ["jwk", "jku", "x5u", "x5c", "crit", "b64"];
 /// Clocks of issuers may be ahead by as much, in seconds. For `exp` there is no leeway.
 const CLOCK_SKEW: i64 = 60;
 
-/// So that sums of times cannot overflow; the year 33658.
-const LATEST: i64 = 1_000_000_000_000;
+/// The end of the year 9999, the last that RFC 3339 can write.
+const LATEST: i64 = 253_402_300_799;
 
 impl<'a> Unverified<'a> {
     pub(super) fn parse(token: &'a str) -> Result<Self, Reason> {
@@ -146,7 +149,14 @@ impl<'a> Unverified<'a> {
         }
         Ok(Validity {
             until: Timestamp(expires_at.min(oldest)),
+            forget_at: Timestamp(expires_at.min(issued_at + LONGEST_TOKEN_AGE)),
         })
+    }
+
+    /// Whether one of these keys of its issuer has signed it.
+    pub(super) fn is_signed_by(&self, keys: &[IssuerKey]) -> bool {
+        keys.iter()
+            .any(|key| key.verifies(self.algorithm, self.message, self.signature))
     }
 
     /// The claims, to be believed once the signature has been checked.

@@ -37,10 +37,15 @@ impl Timestamp {
     }
 }
 
+/// 9999-12-31T23:59:59Z
+const LAST_OF_9999: i64 = 253_402_300_799;
+
 /// For people: RFC 3339 in UTC. Programs read the integer.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = Duration::from_secs(u64::try_from(self.0).unwrap_or(0));
+        // Years have four digits there; what is further away fails, and a failing `Display` panics.
+        let seconds = self.0.clamp(0, LAST_OF_9999);
+        let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + seconds).fmt(f)
     }
 }

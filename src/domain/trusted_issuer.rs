@@ -280,6 +280,13 @@ impl Definition {
             rule.check().map_err(|InvalidField { field, rule }| {
                 InvalidField::new(format!("rules[{index}].{field}"), rule)
             })?;
+            if rule.conditions.is_empty() && self.jwks.is_none() {
+                return refuse(
+                    &format!("rules[{index}].conditions"),
+                    "is empty, so whoever has a token of this issuer would be let in; say whose \
+                     tokens are meant, or write `true` if it is all of them",
+                );
+            }
             let same = |other: &Rule| other.name == rule.name;
             if self.rules.iter().take(index).any(same) {
                 return refuse(

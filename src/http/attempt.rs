@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 
-use super::error::Problem;
+use super::error::{Problem, not_taken};
 use super::extract::request_id;
 use crate::app::App;
+use crate::auth::federation::ForeignToken;
 use crate::auth::secret::{Kind, Secret};
 use crate::auth::{AuthError, CallingClient, Federated};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::limits::address::Address;
+use crate::store::Taken;
 
 /// The address that a request counts for, behind trusted proxies.
 #[derive(Clone, Copy, Debug)]
@@ -156,8 +158,47 @@ pub(super) async fn federated(parts: &Parts, app: &App, token: &str) -> Result<F
             Ok(caller)
         }
         Err(AuthError::Store(error)) => Err(error.into()),
-        Err(error) => Err(foreign_refused(parts, app, error).await),
+        Err(error) => {
+            // Somebody else may have written this name into a forgery: then it opens no more doors
+            // until the real one has been here again.
+            if matches!(&error, AuthError::Foreign(refusal) if !refusal.is_passing) {
+                app.limits.forget(&holder);
+            }
+            Err(foreign_refused(parts, app, error).await)
+        }
     }
+}
+
+/// Refuses a foreign token that was taken before: something is to be made for it, and that would
+/// cost a signature. The transaction that makes it looks again.
+///
+/// # Errors
+/// 401, 429 or 503.
+pub(super) async fn untaken(
+    parts: &Parts,
+    app: &App,
+    foreign: &ForeignToken,
+) -> Result<(), Problem> {
+    if !app.store.is_taken(&foreign.take.id).await? {
+        return Ok(());
+    }
+    app.limits.forget(&foreign.holder);
+    let refused = foreign.refused("it was taken before");
+    let problem = foreign_refused(parts, app, refused).await;
+    Err(match problem.parts() {
+        (StatusCode::UNAUTHORIZED, ..) => not_taken(Taken::Before),
+        _ => problem,
+    })
+}
+
+/// Counts a genuine token that somebody uses for what it does not serve, again and again perhaps.
+///
+/// # Errors
+/// 429, instead of what would be recorded.
+pub(super) fn misused(parts: &Parts, app: &App, foreign: &ForeignToken) -> Result<(), Problem> {
+    let CallerAddress(address) = CallerAddress::of(parts, app);
+    app.limits.forget(&foreign.holder);
+    Ok(app.limits.failed(address, app.clock.now())?)
 }
 
 /// Counts, logs and records a foreign token that is refused, and says what the caller is told. Of an
@@ -175,10 +216,21 @@ async fn foreign_refused(parts: &Parts, app: &App, error: AuthError) -> Problem 
         return exceeded.into();
     }
     let issuer = refusal.issuer.as_ref();
+    let mut reason = refusal.reason.clone();
+    if !refusal.is_genuine {
+        match app.limits.unproven_record(now) {
+            None => return error.into(),
+            Some(0) => {}
+            Some(left_out) => {
+                let more = format!("; {left_out} refusals before it were left out");
+                reason.push_str(&more);
+            }
+        }
+    }
     if let Some(left_out) = app.limits.failure_line(now) {
         tracing::warn!(
             issuer.name = issuer.map(Name::as_str),
-            reason = refusal.reason,
+            reason,
             caller.address = %address,
             log.left_out = left_out,
             "a foreign token was refused"
@@ -188,7 +240,7 @@ async fn foreign_refused(parts: &Parts, app: &App, error: AuthError) -> Problem 
     app.recorder
         .note(Event {
             request_id: Some(request_id(parts)),
-            reason: Some(refusal.reason.clone()),
+            reason: Some(reason),
             ..Event::new(now, EventKind::IssuerTokenRefused, actor)
         })
         .await;

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::attempt::{Attempt, bearer, client, unauthenticated};
+use super::attempt::{Attempt, bearer, client, unauthenticated, untaken};
 use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
@@ -22,6 +22,22 @@ impl FromRequestParts<App> for CallingClient {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
         client(parts, app, bearer).await
+    }
+}
+
+/// A client that has something made: the foreign token that it showed, if it was one, is taken.
+#[derive(Debug)]
+pub(super) struct MakingClient(pub(super) CallingClient);
+
+impl FromRequestParts<App> for MakingClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let client = CallingClient::from_request_parts(parts, app).await?;
+        if let Some(foreign) = client.foreign() {
+            untaken(parts, app, foreign).await?;
+        }
+        Ok(Self(client))
     }
 }
 

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::attempt::federated;
-use super::extract::body;
+use super::attempt::{federated, misused, untaken};
+use super::error::Problem;
+use super::extract::{body, request_id};
 use super::layers::RequestId;
 use super::oauth_error::{OAuthError, OAuthErrorBody};
 use super::runs::{NO_STORE, no_randomness};
@@ -125,17 +126,31 @@ pub(super) async fn token(
     let caller = federated(&parts, &app, &exchange.subject_token).await;
     let caller = caller.map_err(|problem| {
         app.mint.refused(exchange.audiences.len().max(1));
-        match problem.parts() {
-            // Whatever is wrong with the token is an invalid request (RFC 8693 section 2.2.2).
-            (StatusCode::UNAUTHORIZED, ..) => OAuthError::token_refused(),
-            _ => problem.into(),
-        }
+        refused_or(problem)
     })?;
+    let foreign = match &caller {
+        Federated::Workload(workload) => Some(workload.foreign()),
+        Federated::Client(client) => client.foreign(),
+    };
+    if let Some(foreign) = foreign {
+        app.limits
+            .request_of_client(&foreign.holder, now)
+            .map_err(Problem::from)?;
+        untaken(&parts, &app, foreign).await.map_err(refused_or)?;
+    }
     match caller {
         Federated::Workload(workload) => {
-            exchange_workload(&app, &exchange, &workload, request_id, now).await
+            exchange_workload(&app, &exchange, &workload, &parts, now).await
         }
         Federated::Client(client) => open_session(&app, &exchange, &client, request_id, now).await,
+    }
+}
+
+/// Whatever is wrong with the token is an invalid request (RFC 8693 section 2.2.2).
+fn refused_or(problem: Problem) -> OAuthError {
+    match problem.parts() {
+        (StatusCode::UNAUTHORIZED, ..) => OAuthError::token_refused(),
+        _ => problem.into(),
     }
 }
 
@@ -210,7 +225,7 @@ async fn exchange_workload(
     app: &App,
     exchange: &Exchange,
     caller: &CallingWorkload,
-    request_id: String,
+    parts: &Parts,
     now: Timestamp,
 ) -> Result<Response, OAuthError> {
     if exchange.audiences.is_empty() {
@@ -231,10 +246,11 @@ async fn exchange_workload(
                 "an exchange was refused"
             );
             app.mint.refused(audiences.len());
+            misused(parts, app, caller.foreign())?;
             let actor = Actor::Issuer(caller.foreign().issuer.to_string());
             app.recorder
                 .note(Event {
-                    request_id: Some(request_id),
+                    request_id: Some(request_id(parts)),
                     run_id: Some(caller.workload().ids.run.clone()),
                     subject: Some(subject.to_string()),
                     reason: Some(reason),
@@ -249,7 +265,8 @@ async fn exchange_workload(
             });
         }
     };
-    let order = Order::of_workload(caller, &allowed, Some(request_id)).with_ttl(exchange.lifetime);
+    let order =
+        Order::of_workload(caller, &allowed, Some(request_id(parts))).with_ttl(exchange.lifetime);
     let tokens: Vec<_> = app.mint.mint(&order, now).await?;
     let tokens: Vec<_> = tokens
         .into_iter()
@@ -348,6 +365,8 @@ impl Exchange {
             subject_token: form
                 .one("subject_token")?
                 .ok_or_else(|| missing("subject_token", "the trusted issuer's token"))?
+                // A file's last line ends with a newline.
+                .trim()
                 .to_owned(),
             audiences: form.all("audience").map(str::to_owned).collect(),
             lifetime: lifetime.transpose()?,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::error::{Problem, ProblemBody, not_taken};
-use super::extract::Json;
+use super::extract::{Json, MakingClient};
 use super::layers::RequestId;
 use super::workload::workload_body;
 use crate::app::App;
@@ -115,7 +115,7 @@ impl RunView {
 pub(super) async fn open(
     State(app): State<App>,
     RequestId(request_id): RequestId,
-    caller: CallingClient,
+    MakingClient(caller): MakingClient,
     Json(body): Json<OpenRun>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();

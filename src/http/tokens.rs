@@ -9,12 +9,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::error::{Problem, ProblemBody};
-use super::extract::Json;
+use super::extract::{Json, MakingClient};
 use super::layers::RequestId;
 use super::runs::NO_STORE;
 use super::workload::workload_body;
 use crate::app::App;
-use crate::auth::CallingClient;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
 use crate::domain::time::Timestamp;
@@ -68,7 +67,7 @@ struct TokenView {
 pub(super) async fn mint(
     State(app): State<App>,
     RequestId(request_id): RequestId,
-    caller: CallingClient,
+    MakingClient(caller): MakingClient,
     Json(body): Json<MintTokens>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();

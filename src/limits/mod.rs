@@ -36,6 +36,7 @@ struct Inner {
     known: Cache<String, ()>,
     trusted_proxies: Networks,
     log: Throttle,
+    unproven: Throttle,
     metrics: Metrics,
 }
 
@@ -64,6 +65,9 @@ pub struct Exceeded {
     pub retry_after: u32,
 }
 
+/// As many refusals of foreign tokens that nobody can be held to are recorded in a second.
+const UNPROVEN_PER_SECOND: u32 = 10;
+
 /// As many failed authentications are logged in a second.
 const LINES_PER_SECOND: u32 = 10;
 
@@ -91,6 +95,7 @@ impl Limits {
             known: Cache::new(REMEMBERED),
             trusted_proxies: trusted_proxies.clone(),
             log: Throttle::new(LINES_PER_SECOND),
+            unproven: Throttle::new(UNPROVEN_PER_SECOND),
             metrics,
         }))
     }
@@ -135,6 +140,12 @@ impl Limits {
         self.0.log.turn(now)
     }
 
+    /// Whether a refused foreign token whose signature proves nothing may be recorded; if so, how many
+    /// were left out since the last one. The audit log is not a stranger's to fill.
+    pub fn unproven_record(&self, now: Timestamp) -> Option<u64> {
+        self.0.unproven.turn(now)
+    }
+
     /// Remembers the hash of a secret that was accepted, or that was handed out just now.
     pub fn accepted(&self, secret_hash: &str) {
         // Looking keeps it from being forgotten.
@@ -164,7 +175,7 @@ impl Limits {
         self.exceeded(Limit::AddressRequests, counted)
     }
 
-    /// Counts a request of a client, by its name.
+    /// Counts a request of a client, by its name; of a workload, by a hash of whose token it shows.
     ///
     /// # Errors
     /// [`Limit::Requests`]

@@ -16,9 +16,11 @@ async fn trusting(keys: &[&Key]) -> TestApp {
     app
 }
 
-/// The reason of the newest refusal of a foreign token.
+/// The reason of the newest refusal of a foreign token. A second passes or is taken back, since of
+/// unproven ones only a few are recorded in each.
 async fn reason(app: &TestApp) -> String {
     let refusals = app.events("issuer.token_refused").await;
+    app.pass(if app.now() == START { 1 } else { -1 });
     refusals[0]["reason"].as_str().unwrap().to_owned()
 }
 
@@ -263,8 +265,15 @@ async fn each_wrong_claim_is_denied_with_its_reason() {
         (with("exp", json!("1795403600")), "`exp` is no time"),
         (with("exp", json!(-1)), "`exp` is no time"),
         (with("exp", json!(1e300)), "`exp` is no time"),
-        (with("nbf", json!(now + 61)), "valid from"),
-        (with("iat", json!(now + 61)), "in the future"),
+        (with("exp", json!(253_402_300_800_i64)), "`exp` is no time"),
+        (
+            with("iat", json!(253_402_300_799_i64)),
+            "in the future, at 9999-12-31",
+        ),
+        (with("iat", json!(253_402_300_800_i64)), "`iat` is no time"),
+        (with("nbf", json!(300_000_000_000_i64)), "`nbf` is no time"),
+        (with("nbf", json!(now + 62)), "valid from"),
+        (with("iat", json!(now + 62)), "in the future"),
         (with("iat", Value::Null), "no `iat`"),
         (with("iat", json!(now - 86_400)), "max_token_age"),
         (with("aud", json!("https://ci.example.com/")), "`aud`"),
@@ -463,14 +472,14 @@ async fn a_token_is_taken_once_also_by_two_at_once_on_two_replicas() {
     assert_eq!(statuses, [200, 400, 400]);
     assert_refused(&replica.exchange(&token, &[AWS]).await, "replay");
     assert_eq!(app.events("token.minted").await.len(), 1);
-    let refused = app.events("token.refused").await;
-    assert_eq!(refused.len(), 3);
-    assert!(
-        refused[0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("taken before")
-    );
+    // By the transaction, or by the look before it.
+    let mut reasons = app.events("token.refused").await;
+    reasons.extend(app.events("issuer.token_refused").await);
+    assert_eq!(reasons.len(), 3);
+    for event in reasons {
+        let reason = event["reason"].as_str().unwrap();
+        assert!(reason.contains("taken before"), "{reason}");
+    }
 
     // Its ECDSA twin (r, n - s) is the same token; so is a second signature over the same claims.
     let resigned = key.token(&kubernetes_claims("once"));

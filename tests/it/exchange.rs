@@ -268,11 +268,10 @@ async fn a_client_may_show_a_foreign_token_in_place_of_a_secret() {
 
     // It opens one run, and looks at it and closes it for as long as it lives.
     open(&token).await.assert_problem(401, "token-taken", "");
+    let refused = &app.events("issuer.token_refused").await[0];
     assert!(
-        app.events("run.refused").await[0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("Before")
+        refused["reason"].as_str().unwrap().contains("taken before"),
+        "{refused}"
     );
     let path = format!("/v1/runs/{}", opened.json["id"].as_str().unwrap());
     assert_eq!(
@@ -456,4 +455,32 @@ async fn a_client_s_token_is_exchanged_for_a_secret_that_dies_with_it() {
         assert!(refused(session).await);
     }
     assert!(!refused(secret).await);
+}
+
+#[tokio::test]
+async fn a_taken_token_stays_taken_when_its_issuer_is_given_more_time() {
+    let key = Key::ec("k");
+    let app = TestApp::start().await;
+    let mut definition = kubernetes(&[&key]);
+    definition["max_token_age"] = json!(600);
+    app.trust("k8s", &definition).await;
+    let mut claims = kubernetes_claims("j");
+    claims["exp"] = json!(app.now().0 + 80_000);
+    let token = key.token(&claims);
+    assert_eq!(app.exchange(&token, &[AWS]).await.status, StatusCode::OK);
+    app.pass(2_000);
+    app.app
+        .store
+        .maintain(crate::harness::START, app.now())
+        .await
+        .unwrap();
+    definition["max_token_age"] = json!(86_400);
+    let put = app.admin(Method::PUT, "/v1/issuers/k8s").json(&definition);
+    assert_eq!(put.send().await.status, StatusCode::OK);
+    let again = app.exchange(&token, &[AWS]).await;
+    assert_oauth(&again, 400, "invalid_request", "not accepted");
+    // The next one is good, also from a file whose last line ends.
+    claims["jti"] = json!("j2");
+    let next = format!("{}\n", key.token(&claims));
+    assert_eq!(app.exchange(&next, &[AWS]).await.status, StatusCode::OK);
 }

@@ -175,7 +175,8 @@ pub(crate) fn kubernetes(keys: &[&Key]) -> Value {
 pub(crate) fn site_as_client(site: &Site) -> Value {
     json!({
         "issuer": site.url(), "private_network": true, "audiences": [AUDIENCE],
-        "rules": [{"name": "orchestrator", "client": "claims.sub"}],
+        "rules": [{"name": "orchestrator", "conditions": [{"expression": "has(claims.sub)"}],
+            "client": "claims.sub"}],
     })
 }
 

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::foreign::{KUBERNETES, Key, kubernetes, kubernetes_claims};
-use crate::harness::{AWS, TestApp};
+use crate::harness::{AWS, ISSUER, TestApp};
 
 #[tokio::test]
 async fn an_issuer_is_added_shown_changed_and_removed() {
@@ -189,6 +189,24 @@ async fn a_definition_that_is_wrong_is_refused_at_its_place() {
         } else {
             answer.assert_problem(422, "invalid-field", field);
         }
+    }
+    // Fetched keys are everybody's who has a token of that issuer.
+    let mut open = good.clone();
+    open.as_object_mut().unwrap().remove("jwks");
+    open["rules"][0]["conditions"] = json!([]);
+    let mut ours = good.clone();
+    ours["issuer"] = json!(ISSUER);
+    for (definition, field) in [
+        (open, "definition.rules[0].conditions"),
+        (ours, "definition.issuer"),
+    ] {
+        let body = json!({"name": "k8s", "definition": definition});
+        let answer = app
+            .admin(Method::POST, "/v1/issuers")
+            .json(&body)
+            .send()
+            .await;
+        answer.assert_problem(422, "invalid-field", field);
     }
     let body = json!({"name": "test", "definition": good});
     app.admin(Method::POST, "/v1/issuers")

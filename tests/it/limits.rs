@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 
 use crate::audit::occupy;
+use crate::foreign::{Key, kubernetes, kubernetes_claims};
 use crate::harness::{ADMIN_TOKEN, AWS, Answer, TestApp, run_body};
 
 /// Addresses of callers: one that attacks, and others.
@@ -264,4 +265,104 @@ async fn the_defaults_hold_up_no_fan_out_behind_one_address() {
         app.token(&run).await;
     }
     assert_eq!(exhaust(&app, ATTACKER).await, 120);
+}
+
+/// An exchange from this address; status and error.
+async fn exchange(app: &TestApp, token: &str, audience: &str, address: &str) -> u16 {
+    let form = [
+        (
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ("subject_token", token),
+        ("audience", audience),
+    ];
+    let call = app.post("/oauth/token").from(address).form(&form);
+    let answer = call.send().await;
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        assert_eq!(answer.json["error"], "temporarily_unavailable");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    answer.status.as_u16()
+}
+
+/// How many refusals are on record.
+async fn refusals(app: &TestApp) -> usize {
+    app.events("issuer.token_refused").await.len() + app.events("token.refused").await.len()
+}
+
+/// A runmint that lets an address fail three times a minute and trusts a cluster with this key.
+async fn trusting(key: &Key) -> TestApp {
+    let app = TestApp::with(&[("LIMITS__FAILURES_PER_MINUTE", "3")]).await;
+    app.trust("k8s", &kubernetes(&[key])).await;
+    app
+}
+
+#[tokio::test]
+async fn a_spent_token_is_limited_and_fills_no_log() {
+    let key = Key::ec("k");
+    let app = trusting(&key).await;
+    let spent = key.token(&kubernetes_claims("spent"));
+    assert_eq!(exchange(&app, &spent, AWS, ATTACKER).await, 200);
+    for _ in 0..3 {
+        assert_eq!(exchange(&app, &spent, AWS, ATTACKER).await, 400);
+    }
+    for _ in 0..5 {
+        assert_eq!(exchange(&app, &spent, AWS, ATTACKER).await, 429);
+    }
+    assert_eq!(refusals(&app).await, 3);
+    // Its holder is let in elsewhere, and then here again.
+    let fresh = |jti: &str| key.token(&kubernetes_claims(jti));
+    assert_eq!(exchange(&app, &fresh("1"), AWS, OTHER).await, 200);
+    assert_eq!(exchange(&app, &fresh("2"), AWS, ATTACKER).await, 200);
+}
+
+#[tokio::test]
+async fn a_workload_that_asks_for_what_it_may_not_is_limited() {
+    let key = Key::ec("k");
+    let app = trusting(&key).await;
+    let token = key.token(&kubernetes_claims("denied"));
+    for expected in [400, 400, 400, 429, 429] {
+        let status = exchange(&app, &token, "gcp.workload.identity", ATTACKER).await;
+        assert_eq!(status, expected);
+    }
+    assert_eq!(refusals(&app).await, 3);
+}
+
+#[tokio::test]
+async fn a_forger_who_knows_a_workload_s_name_is_limited_all_the_same() {
+    let (key, forged) = (Key::ec("k"), Key::ec("k"));
+    let app = trusting(&key).await;
+    let genuine = |jti: &str| key.token(&kubernetes_claims(jti));
+    assert_eq!(exchange(&app, &genuine("1"), AWS, OTHER).await, 200);
+    assert_eq!(exhaust(&app, ATTACKER).await, 3);
+    // One signature is looked at, because the name is known; then it is not any more.
+    let forgery = forged.token(&kubernetes_claims("f"));
+    for _ in 0..5 {
+        assert_eq!(exchange(&app, &forgery, AWS, ATTACKER).await, 429);
+    }
+    assert_eq!(exchange(&app, &genuine("2"), AWS, OTHER).await, 200);
+    // A genuine token from the flooder's address has to wait until its name has been here again.
+    assert_eq!(exchange(&app, &genuine("3"), AWS, ATTACKER).await, 200);
+}
+
+#[tokio::test]
+async fn unproven_refusals_are_recorded_at_a_bounded_rate_and_counted() {
+    let key = Key::ec("k");
+    let app = TestApp::with(&[("LIMITS__FAILURES_PER_MINUTE", "0")]).await;
+    app.trust("k8s", &kubernetes(&[&key])).await;
+    let forgery = Key::ec("k").token(&kubernetes_claims("f"));
+    for _ in 0..25 {
+        assert_eq!(exchange(&app, &forgery, AWS, ATTACKER).await, 400);
+    }
+    assert_eq!(refusals(&app).await, 10);
+    app.pass(1);
+    exchange(&app, &forgery, AWS, ATTACKER).await;
+    let newest = &app.events("issuer.token_refused").await[0];
+    let reason = newest["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("15 refusals before it were left out"),
+        "{reason}"
+    );
 }

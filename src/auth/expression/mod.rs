@@ -152,11 +152,12 @@ fn value_of(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(int), _) => Value::Int(int),
-            (None, Some(float)) => Value::Float(float),
-            (None, None) => Value::Null,
-        },
+        serde_json::Value::Number(number) => {
+            let int = number.as_i64().map(Value::Int);
+            let uint = || number.as_u64().map(Value::UInt);
+            let float = || number.as_f64().map(Value::Float);
+            int.or_else(uint).or_else(float).unwrap_or(Value::Null)
+        }
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(items) => {
             Value::from(items.iter().map(value_of).collect::<Vec<_>>())
@@ -209,7 +210,7 @@ mod tests {
     fn conditions_hold_or_do_not() {
         let claims = json!({
             "sub": "system:serviceaccount:ci:runner", "n": 5, "big": 1e300, "yes": true,
-            "groups": ["a", "b"], "kubernetes.io": {"namespace": "ci"}, "none": null,
+            "huge": 18_446_744_073_709_551_615_u64, "groups": ["a", "b"], "kubernetes.io": {"namespace": "ci"}, "none": null,
         });
         for (source, expected) in [
             ("claims.sub == 'system:serviceaccount:ci:runner'", true),
@@ -222,6 +223,9 @@ mod tests {
             ("has(claims.sub) && !has(claims.other)", true),
             ("'a' in claims.groups && !('c' in claims.groups)", true),
             ("claims.groups.exists(g, g == 'b')", true),
+            ("claims.groups.exists(g, g in ['b', 'c'])", true),
+            ("claims.huge == 18446744073709551615u", true),
+            ("string(claims.huge) == '18446744073709551615'", true),
             ("claims.groups.all(g, g != 'c')", true),
             ("claims.groups.filter(g, g != 'a').size() == 1", true),
             ("size(claims.groups.map(g, g + '!')) == 2", true),
@@ -331,6 +335,26 @@ mod tests {
                 "inside another",
             ),
             ("'a'.exists(x, true)", "line 1", "no elements"),
+            (
+                "claims.a.exists(x, x.matches('a'))",
+                "line 1",
+                "not allowed inside",
+            ),
+            (
+                "claims.a.all(x, x.split('a').size() == 1)",
+                "line 1",
+                "not allowed inside",
+            ),
+            (
+                "claims.a.exists(x, x in claims.b)",
+                "line 1",
+                "written here",
+            ),
+            (
+                "claims.a.replace('a', claims.b) == ''",
+                "line 1",
+                "in quotes",
+            ),
             ("size({'a': 1}) == 1", "line 1", "maps"),
             ("optional.of(1).hasValue()", "line 1", ""),
             ("type(claims.sub) == string", "line 1", ""),

@@ -28,6 +28,8 @@ pub(super) fn client(definition: &Definition) -> Result<Client, InvalidField> {
     let mut builder = Client::builder()
         .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
+        // A proxy would resolve names itself, out of sight of the guard below.
+        .no_proxy()
         .user_agent(concat!(
             "runmint/",
             env!("CARGO_PKG_VERSION"),
@@ -45,10 +47,7 @@ pub(super) fn client(definition: &Definition) -> Result<Client, InvalidField> {
                 attempt.error("it redirects to another host")
             }
         }));
-    if definition.private_network {
-        // A proxy leads out of the private network.
-        builder = builder.no_proxy();
-    } else {
+    if !definition.private_network {
         builder = builder.dns_resolver(PublicOnly::new());
     }
     if let Some(pem) = &definition.ca_certificates {

@@ -7,12 +7,15 @@ mod fetch;
 mod jwk;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Client;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
+use tokio::task::JoinHandle;
 
 use self::fetch::{client, get};
-use self::jwk::{IssuerKey, holds_secrets, parse};
+pub(super) use self::jwk::IssuerKey;
+use self::jwk::{holds_secrets, parse};
 use crate::domain::InvalidField;
 use crate::domain::time::Timestamp;
 use crate::domain::trusted_issuer::{Definition, TokenAlgorithm};
@@ -79,11 +82,26 @@ const CEILING: i64 = 3_600;
 /// What is taken when it says nothing.
 const DEFAULT: i64 = 300;
 
-/// An issuer that does not answer is trusted on its last answer for as long, in seconds.
-const KEEP: i64 = CEILING;
+/// An issuer that does not answer is trusted on its last answer for as long once that is stale, in
+/// seconds.
+const KEEP: i64 = 3_600;
+
+/// A clock may be set back by as much before what was fetched counts as never fetched, in seconds.
+const STEP_BACK: i64 = 300;
+
+/// For discovery and key set together.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than that many callers do not wait for one issuer.
 const MAX_WAITING: usize = 32;
+
+impl Cache {
+    /// Whether there is an answer that still counts.
+    fn is_usable(&self, now: Timestamp) -> bool {
+        let fetched = |at: Timestamp| at.seconds_since(now) <= STEP_BACK;
+        self.fetched_at.is_some_and(fetched) && now.0 < self.stale_at.0 + KEEP
+    }
+}
 
 impl IssuerKeys {
     /// Sets up how the keys are come by; nothing is fetched yet.
@@ -123,14 +141,15 @@ impl IssuerKeys {
         })
     }
 
-    /// The key with this id, if it is one for `algorithm`. Keys that are due are fetched meanwhile;
-    /// only the very first caller, and one with an unknown `kid`, wait for the issuer.
+    /// The keys with this id that are for `algorithm`; during a rotation there may be two. Keys that
+    /// are due are fetched meanwhile; only the very first caller, and one with an unknown `kid`, wait
+    /// for the issuer.
     pub(super) async fn find(
         self: &Arc<Self>,
         kid: &str,
         algorithm: TokenAlgorithm,
         now: Timestamp,
-    ) -> Result<IssuerKey, KeysError> {
+    ) -> Result<Vec<IssuerKey>, KeysError> {
         if let Some(found) = self.cached(kid, algorithm, now) {
             self.fetch_meanwhile(now);
             return found;
@@ -141,15 +160,14 @@ impl IssuerKeys {
         let Ok(_waiting) = self.waiting.try_acquire() else {
             return Err(KeysError::Busy);
         };
-        let _turn = self.fetching.lock().await;
+        let turn = Arc::clone(&self.fetching).lock_owned().await;
         // Whoever had the turn before may have brought it.
         if self.cached(kid, algorithm, now).is_none() && self.may_ask(now) {
-            self.fetch_and_keep(now).await;
+            // It goes on when the caller hangs up: the question is spent either way.
+            let _ = self.fetch(turn, now).await;
         }
-        self.cached(kid, algorithm, now).unwrap_or_else(|| {
-            let error = self.lock().error.clone();
-            Err(error.map_or(KeysError::UnknownKid, KeysError::Fetch))
-        })
+        self.cached(kid, algorithm, now)
+            .unwrap_or_else(|| Err(self.why_not(now)))
     }
 
     /// What the cache says; nothing if it knows no such key.
@@ -158,16 +176,32 @@ impl IssuerKeys {
         kid: &str,
         algorithm: TokenAlgorithm,
         now: Timestamp,
-    ) -> Option<Result<IssuerKey, KeysError>> {
+    ) -> Option<Result<Vec<IssuerKey>, KeysError>> {
         let cache = self.lock();
-        let fresh = cache.fetched_at.is_some_and(|at| now.0 < at.0 + KEEP);
-        if !fresh && !matches!(self.source, Source::Uploaded) {
+        if !cache.is_usable(now) && !matches!(self.source, Source::Uploaded) {
             return None;
         }
         let mut of_that_id = cache.keys.iter().filter(|key| key.kid() == kid).peekable();
         of_that_id.peek()?;
-        let fitting = of_that_id.find(|key| key.fits(algorithm));
-        Some(fitting.cloned().ok_or(KeysError::OtherAlgorithm))
+        let fitting: Vec<_> = of_that_id
+            .filter(|key| key.fits(algorithm))
+            .cloned()
+            .collect();
+        Some(if fitting.is_empty() {
+            Err(KeysError::OtherAlgorithm)
+        } else {
+            Ok(fitting)
+        })
+    }
+
+    /// Why there is no such key: the issuer has none, or that cannot be said now.
+    fn why_not(&self, now: Timestamp) -> KeysError {
+        let cache = self.lock();
+        match &cache.error {
+            Some(error) => KeysError::Fetch(error.clone()),
+            None if cache.is_usable(now) => KeysError::UnknownKid,
+            None => KeysError::Fetch("the issuer's keys have not been fetched yet".to_owned()),
+        }
     }
 
     /// Fetches keys that are due for those who come later, unless somebody is at it.
@@ -176,32 +210,37 @@ impl IssuerKeys {
         if matches!(self.source, Source::Uploaded) || !is_due {
             return;
         }
-        let Ok(turn) = Arc::clone(&self.fetching).try_lock_owned() else {
-            return;
-        };
-        if self.may_ask(now) {
-            let keys = Arc::clone(self);
-            tokio::spawn(async move {
-                keys.fetch_and_keep(now).await;
-                drop(turn);
-            });
+        if let Ok(turn) = Arc::clone(&self.fetching).try_lock_owned()
+            && self.may_ask(now)
+        {
+            drop(self.fetch(turn, now));
         }
     }
 
     /// Takes the one question that may be asked every [`ASK_AGAIN`] seconds.
     fn may_ask(&self, now: Timestamp) -> bool {
         let mut cache = self.lock();
-        let lately = cache
-            .attempted_at
-            .is_some_and(|at| now.0 < at.0 + ASK_AGAIN);
-        if !lately {
-            cache.attempted_at = Some(now);
+        // A clock that was set back asks at once.
+        let lately = |at: Timestamp| (0..ASK_AGAIN).contains(&now.seconds_since(at));
+        if cache.attempted_at.is_some_and(lately) {
+            return false;
         }
-        !lately
+        cache.attempted_at = Some(now);
+        true
     }
 
-    async fn fetch_and_keep(&self, now: Timestamp) {
-        let fetched = self.fetch().await;
+    /// Fetches in a task of its own, which holds the turn until it is done.
+    fn fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>, now: Timestamp) -> JoinHandle<()> {
+        let keys = Arc::clone(self);
+        tokio::spawn(async move {
+            let fetched = tokio::time::timeout(TIMEOUT, keys.ask()).await;
+            let fetched = fetched.unwrap_or_else(|_| Err("the issuer is too slow".to_owned()));
+            keys.keep(fetched, now);
+            drop(turn);
+        })
+    }
+
+    fn keep(&self, fetched: Result<(Vec<IssuerKey>, i64), String>, now: Timestamp) {
         let mut cache = self.lock();
         match fetched {
             Ok((keys, max_age)) => {
@@ -218,7 +257,7 @@ impl IssuerKeys {
     }
 
     /// The keys, and for how many seconds they may be kept.
-    async fn fetch(&self) -> Result<(Vec<IssuerKey>, i64), String> {
+    async fn ask(&self) -> Result<(Vec<IssuerKey>, i64), String> {
         let Source::Discovery {
             client,
             issuer,

@@ -102,6 +102,7 @@ pub(in crate::http) async fn add(
         return Err(InvalidField::new("name", "may not be `test`; choose another one").into());
     }
     check(&definition)?;
+    not_ourselves(&app, "definition.issuer", &definition)?;
     let now = app.clock.now();
     let added = app
         .store
@@ -184,6 +185,7 @@ pub(in crate::http) async fn update(
 ) -> Result<JsonBody<IssuerView>, Problem> {
     let name = named(&name)?;
     federation::check(&definition)?;
+    not_ourselves(&app, "issuer", &definition)?;
     let now = app.clock.now();
     let updated = app
         .store
@@ -391,6 +393,17 @@ fn named(name: &str) -> Result<Name, Problem> {
 
 fn check(definition: &Definition) -> Result<(), InvalidField> {
     federation::check(definition).map_err(in_definition)
+}
+
+/// A run's token must not become another run's.
+fn not_ourselves(app: &App, field: &str, definition: &Definition) -> Result<(), InvalidField> {
+    if definition.issuer == app.issuer.as_str() {
+        return Err(InvalidField::new(
+            field,
+            "is this runmint's own issuer URL; its tokens are for relying parties",
+        ));
+    }
+    Ok(())
 }
 
 fn in_definition(InvalidField { field, rule }: InvalidField) -> InvalidField {
