@@ -72,6 +72,8 @@ mod store;
 #[cfg(test)]
 mod surroundings;
 #[cfg(test)]
+mod threats;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod tokens;
