@@ -21,7 +21,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), CliError> {
 
     // The sockets first: whoever waits for the port finds it as soon as there is an answer.
     let listeners = Listeners::bind(settings.server.listen, settings.admin.listen)?;
-    let tls = Tls::load(&settings, &Clock::System)?;
+    let tls = Tls::load(&settings)?;
     let (app, recorder) = App::build(settings, Clock::System).await?;
     tracing::info!(
         issuer = %app.issuer,

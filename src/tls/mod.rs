@@ -63,8 +63,7 @@ impl Tls {
     ///
     /// # Errors
     /// The setting, the file, and what is wrong with it.
-    pub fn load(settings: &Settings, clock: &Clock) -> Result<Self, TlsError> {
-        let now = clock.now();
+    pub fn load(settings: &Settings) -> Result<Self, TlsError> {
         let (server, admin) = (&settings.server.tls, &settings.admin.tls);
         let mut files = Vec::new();
         if server.is_on() {
@@ -87,7 +86,7 @@ impl Tls {
         let acme = &settings.server.acme;
         let acme = acme
             .is_on()
-            .then(|| Acme::load(acme, &settings.data_dir, now))
+            .then(|| Acme::load(acme, &settings.data_dir))
             .transpose()?;
         Ok(Self { files, acme })
     }

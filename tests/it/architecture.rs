@@ -105,8 +105,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes. Those of certificates
     // are no signing keys: they stay in `tls`.
     ("rsa::", &["keys"]),
+    ("instant_acme::", &["tls"]),
+    ("rcgen::", &["tls"]),
     ("x509_cert::", &["tls"]),
-    ("aws_lc_rs::signature", &["keys", "tls"]),
+    ("aws_lc_rs::signature", &["keys"]),
     ("aws_lc_rs::aead", &["keys"]),
     ("jsonwebtoken::", &["keys", "auth"]),
     // The machine: its time, its environment, its terminal.

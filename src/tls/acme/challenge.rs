@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use rcgen::KeyPair;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::client::AcmeError;
-use super::signing_key;
-use crate::domain::time::Timestamp;
-use crate::tls::x509::{generate_key, self_signed};
+use super::error::AcmeError;
+use crate::tls::provider;
+use crate::tls::x509::self_signed;
 
 /// A CA that checks a name offers this protocol and no other (RFC 8737, section 3).
 pub(super) const ACME_TLS: &[u8] = b"acme-tls/1";
@@ -40,19 +40,12 @@ pub(super) struct Challenges(Arc<Mutex<HashMap<String, Arc<CertifiedKey>>>>);
 
 impl Challenges {
     /// Answers for `domain` until what comes back is dropped.
-    pub(super) fn answer(
-        &self,
-        domain: &str,
-        proof: &[u8],
-        now: Timestamp,
-    ) -> Result<Answered, AcmeError> {
-        let key = generate_key().ok_or(AcmeError::Crypto)?;
-        let names = [domain.to_owned()];
-        let certificate =
-            self_signed(&key, &names, Some(proof), now).map_err(|_| AcmeError::Crypto)?;
+    pub(super) fn answer(&self, domain: &str, proof: &[u8]) -> Result<Answered, AcmeError> {
+        let key = KeyPair::generate()?;
+        let certificate = self_signed(&key, &[domain.to_owned()], Some(proof))?;
         // Not held against its key: rustls reads no certificate with such an extension in it.
-        let key = signing_key(&key).ok_or(AcmeError::Crypto)?;
-        let certificate = CertifiedKey::new(vec![certificate.into()], key);
+        let key = provider().key_provider.load_private_key(key.into())?;
+        let certificate = CertifiedKey::new(vec![certificate], key);
         self.lock().insert(domain.to_owned(), Arc::new(certificate));
         Ok(Answered {
             challenges: self.clone(),

@@ -2,10 +2,13 @@
 //!
 //! From an empty folder: a self-signed certificate fills the place, an account and an order are made,
 //! the CA checks each name through the listener itself (tls-alpn-01), and the certificate is in force
-//! without a restart. All of it is kept, so that a restart orders nothing.
+//! without a restart. All of it is kept, so that a restart orders nothing. The protocol is the
+//! business of `instant-acme`, the certificates that we sign ourselves that of `rcgen`.
 
+mod account;
 mod challenge;
-mod client;
+mod error;
+mod http;
 mod order;
 mod state;
 
@@ -14,18 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use axum_server::tls_rustls::RustlsConfig;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rcgen::KeyPair;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::sign::CertifiedKey;
 
 use self::challenge::{ACME_TLS, Challenges, Resolver};
-use self::client::{AcmeError, Client, http_client};
+use self::error::AcmeError;
+use self::http::Http;
 use self::state::{Certificate, Place, State};
-use super::x509::{Validity, generate_key, self_signed};
+use super::x509::{Validity, self_signed};
 use super::{Expiry, LOOK_EVERY, Listener, TlsError, http_protocols, provider, server_builder};
 use crate::clock::Clock;
 use crate::config::AcmeSettings;
@@ -49,7 +53,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(super) struct Acme {
     settings: AcmeSettings,
-    http: reqwest::Client,
+    http: Http,
     place: Place,
     resolver: Arc<Resolver>,
     config: RustlsConfig,
@@ -58,11 +62,7 @@ pub(super) struct Acme {
 }
 
 impl Acme {
-    pub(super) fn load(
-        settings: &AcmeSettings,
-        data_dir: &Path,
-        now: Timestamp,
-    ) -> Result<Self, TlsError> {
+    pub(super) fn load(settings: &AcmeSettings, data_dir: &Path) -> Result<Self, TlsError> {
         let place = Place::in_data_dir(data_dir)?;
         let state = place.load(&settings.directory_url)?;
         let names = &settings.domains.0;
@@ -72,7 +72,7 @@ impl Acme {
                 // For other names it serves on until the new one is there.
                 (certificate, (kept.domains == *names).then_some(validity))
             }
-            None => (placeholder(names, now).ok_or(TlsError::Crypto)?, None),
+            None => (placeholder(names)?, None),
         };
         let resolver = Arc::new(Resolver {
             in_force: ArcSwap::from_pointee(certificate),
@@ -91,7 +91,7 @@ impl Acme {
         );
         Ok(Self {
             settings: settings.clone(),
-            http: http_client(settings)?,
+            http: Http::new(settings)?,
             place,
             resolver,
             config: RustlsConfig::from_config(Arc::new(config)),
@@ -114,7 +114,7 @@ impl Acme {
                 .validity
                 .is_none_or(|validity| now >= validity.renew_at());
             if is_due && now >= not_before {
-                let ordered = tokio::time::timeout(ORDER_TIMEOUT, self.renew(now)).await;
+                let ordered = tokio::time::timeout(ORDER_TIMEOUT, self.renew()).await;
                 match ordered.unwrap_or(Err(AcmeError::Timeout)) {
                     Ok(validity) => {
                         (self.validity, failures) = (Some(validity), 0);
@@ -138,26 +138,23 @@ impl Acme {
     }
 
     /// Gets a certificate, keeps it, and puts it in force.
-    async fn renew(&self, now: Timestamp) -> Result<Validity, AcmeError> {
+    async fn renew(&self) -> Result<Validity, AcmeError> {
         let url = &self.settings.directory_url;
-        let mut state = self
-            .place
-            .load(url)
-            .map_err(|_| AcmeError::Malformed("in `data_dir/acme`"))?;
+        let mut state = self.place.load(url).map_err(|_| AcmeError::Damaged)?;
         tracing::info!(directory = url, "ordering a certificate");
-        let key = generate_key().ok_or(AcmeError::Crypto)?;
-        let chain = match self.order(&mut state, &key, now).await {
+        let key = KeyPair::generate()?;
+        let chain = match self.order(&mut state, &key).await {
             // The CA has forgotten us, or the account was closed: it is made anew, once.
             Err(error) if error.is_account_gone() => {
                 state.account = None;
-                self.order(&mut state, &key, now).await?
+                self.order(&mut state, &key).await?
             }
             chain => chain?,
         };
         let certificate = Certificate {
             domains: self.settings.domains.0.clone(),
             chain,
-            key: text_of(&key).ok_or(AcmeError::Crypto)?,
+            key: STANDARD.encode(key.serialized_der()),
         };
         let (certified, validity) =
             parse(&certificate).ok_or(AcmeError::Malformed("no usable certificate"))?;
@@ -170,22 +167,18 @@ impl Acme {
         Ok(validity)
     }
 
-    async fn order(
-        &self,
-        state: &mut State,
-        key: &EcdsaKeyPair,
-        now: Timestamp,
-    ) -> Result<String, AcmeError> {
-        let kept = state.account.as_ref();
-        let http = self.http.clone();
-        let (mut client, is_new) = Client::connect(http, &self.settings, kept).await?;
-        if is_new {
+    async fn order(&self, state: &mut State, key: &KeyPair) -> Result<String, AcmeError> {
+        let account = if let Some(kept) = &state.account {
+            account::restore(&self.http, &self.settings, kept).await?
+        } else {
+            let (account, kept) = account::register(&self.http, &self.settings).await?;
+            state.account = Some(kept);
             // Before the order: an account that is lost is a new one at each try.
-            state.account = Some(client.account()?);
             self.save(state)?;
-        }
-        let (names, challenges) = (&self.settings.domains.0, &self.resolver.challenges);
-        order::order(&mut client, names, key, challenges, now).await
+            account
+        };
+        let names = &self.settings.domains.0;
+        order::order(&account, names, key, &self.resolver.challenges).await
     }
 
     fn save(&self, state: &State) -> Result<(), AcmeError> {
@@ -205,22 +198,14 @@ fn backoff(failures: u32) -> Duration {
 
 /// What is shown until the first certificate is there. Nobody trusts it; but a health check that does
 /// not look at names finds the listener alive.
-fn placeholder(domains: &[String], now: Timestamp) -> Option<CertifiedKey> {
-    let key = generate_key()?;
-    let certificate = self_signed(&key, domains, None, now).ok()?;
-    certified(vec![certificate.into()], &key)
-}
-
-fn signing_key(key: &EcdsaKeyPair) -> Option<Arc<dyn SigningKey>> {
-    let pkcs8 = key.to_pkcs8v1().ok()?;
-    let key = PrivatePkcs8KeyDer::from(pkcs8.as_ref().to_vec());
-    provider().key_provider.load_private_key(key.into()).ok()
-}
-
-/// A certificate that was held against its key.
-fn certified(chain: Vec<CertificateDer<'static>>, key: &EcdsaKeyPair) -> Option<CertifiedKey> {
-    let certified = CertifiedKey::new(chain, signing_key(key)?);
-    certified.keys_match().ok().map(|()| certified)
+fn placeholder(domains: &[String]) -> Result<CertifiedKey, TlsError> {
+    let key = KeyPair::generate().map_err(|_| TlsError::Crypto)?;
+    let certificate = self_signed(&key, domains, None).map_err(|_| TlsError::Crypto)?;
+    Ok(CertifiedKey::from_der(
+        vec![certificate],
+        key.into(),
+        &provider(),
+    )?)
 }
 
 /// A certificate that fits its key, and when it ends.
@@ -228,13 +213,9 @@ fn parse(certificate: &Certificate) -> Option<(CertifiedKey, Validity)> {
     let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes());
     let chain = chain.collect::<Result<Vec<_>, _>>().ok()?;
     let validity = Validity::of(chain.first()?)?;
-    let pkcs8 = STANDARD.decode(&certificate.key).ok()?;
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).ok()?;
-    Some((certified(chain, &key)?, validity))
-}
-
-fn text_of(key: &EcdsaKeyPair) -> Option<String> {
-    Some(STANDARD.encode(key.to_pkcs8v1().ok()?))
+    let key = PrivatePkcs8KeyDer::from(STANDARD.decode(&certificate.key).ok()?);
+    let certified = CertifiedKey::from_der(chain, key.into(), &provider()).ok()?;
+    Some((certified, validity))
 }
 
 #[cfg(test)]
