@@ -224,25 +224,6 @@ impl Checker {
         result
     }
 
-    /// A token may hold thousands of elements: what is done for each must cost next to nothing.
-    fn check_in_loop(&self, id: u64, call: &CallExpr) -> Result<(), Fault> {
-        let name = call.func_name.as_str();
-        let is_list = |node: &IdedExpr| matches!(node.expr, Expr::List(_));
-        if ["join", "matches", "replace", "split"].contains(&name) {
-            return fault(
-                id,
-                format!("`{name}` is not allowed inside `all`, `exists`, `map` or `filter`"),
-            );
-        }
-        if name == operators::IN && !call.args.get(1).is_some_and(is_list) {
-            return fault(
-                id,
-                "inside `all`, `exists`, `map` or `filter`, `in` takes a list that is written here",
-            );
-        }
-        Ok(())
-    }
-
     fn call(&mut self, id: u64, call: &CallExpr) -> Result<Kind, Fault> {
         let target = match &call.target {
             Some(target) => Some(self.check(target)?),
@@ -253,7 +234,7 @@ impl Checker {
             kinds.push(self.check(argument)?);
         }
         if self.loops > 0 {
-            self.check_in_loop(id, call)?;
+            check_in_loop(id, call)?;
         }
         if target.is_none()
             && let Some(result) = operator(&call.func_name, &kinds)
@@ -299,6 +280,25 @@ impl Checker {
         }
         Ok(*result)
     }
+}
+
+/// A token may hold thousands of elements: what is done for each must cost next to nothing.
+fn check_in_loop(id: u64, call: &CallExpr) -> Result<(), Fault> {
+    let name = call.func_name.as_str();
+    let is_list = |node: &IdedExpr| matches!(node.expr, Expr::List(_));
+    if ["join", "matches", "replace", "split"].contains(&name) {
+        return fault(
+            id,
+            format!("`{name}` is not allowed inside `all`, `exists`, `map` or `filter`"),
+        );
+    }
+    if name == operators::IN && !call.args.get(1).is_some_and(is_list) {
+        return fault(
+            id,
+            "inside `all`, `exists`, `map` or `filter`, `in` takes a list that is written here",
+        );
+    }
+    Ok(())
 }
 
 /// What is replaced, and by what, is written down: a claim in its place could make a text of any size.
