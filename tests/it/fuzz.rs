@@ -24,12 +24,16 @@ use crate::harness::{Answer, TestApp};
 /// Runs `case` with generated values on one application, in one test's thread: a stack that overflows
 /// or a panic that nobody catches ends the test. `every` is how many of the cheapest target's cases one
 /// of these is worth.
+#[expect(
+    clippy::print_stdout,
+    reason = "how much was tried is half of the result"
+)]
 fn fuzz<S: Strategy<Value: Clone>>(
     target: &'static str,
     every: u32,
     strategy: &S,
-    case: impl AsyncFn(&TestApp, S::Value) -> TestCaseResult,
-    prepare: impl AsyncFn(&TestApp),
+    case: &impl AsyncFn(&TestApp, S::Value) -> TestCaseResult,
+    prepare: &impl AsyncFn(&TestApp),
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -151,7 +155,7 @@ fn mutations() -> impl Strategy<Value = (prop::sample::Index, Mutation)> + Clone
 }
 
 /// Carries out a mutation somewhere in the document.
-fn mutate(document: &mut Value, place: &prop::sample::Index, mutation: &Mutation) {
+fn mutate(document: &mut Value, place: prop::sample::Index, mutation: &Mutation) {
     let mut paths = Vec::new();
     pointers(document, String::new(), &mut paths);
     let pointer = place.get(&paths).clone();

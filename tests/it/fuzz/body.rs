@@ -199,7 +199,7 @@ fn rendered(valid: &Value, sent: &Sent) -> Vec<u8> {
         Sent::Mutated(mutations) => {
             let mut body = valid.clone();
             for (place, mutation) in mutations {
-                mutate(&mut body, place, mutation);
+                mutate(&mut body, *place, mutation);
             }
             body.to_string().into_bytes()
         }
@@ -238,7 +238,7 @@ fn no_body_is_a_fault_of_the_server() {
         "body",
         4,
         &(any::<Index>(), bodies(), content_types()),
-        async |app, (route, sent, content_type)| {
+        &async |app, (route, sent, content_type)| {
             let world: &World = world.get().unwrap();
             let routes = world.routes();
             let Route {
@@ -262,7 +262,7 @@ fn no_body_is_a_fault_of_the_server() {
             prop_assert!(answer.status != 401, "{path}: {answer:?}");
             Ok(())
         },
-        async |app| {
+        &async |app| {
             let made = World::new(app).await;
             assert!(world.set(made).is_ok());
         },
@@ -296,7 +296,7 @@ fn no_form_is_a_fault_of_the_server() {
         "form",
         4,
         &(paths, pairs, any::<bool>()),
-        async |app, (path, pairs, complete)| {
+        &async |app, (path, pairs, complete)| {
             let world: &World = world.get().unwrap();
             let encode = |text: &str, is_encoded: bool| -> String {
                 if is_encoded {
@@ -329,7 +329,7 @@ fn no_form_is_a_fault_of_the_server() {
             prop_assert!(answer.status == 200 || answer.status == 400, "{answer:?}");
             Ok(())
         },
-        async |app| {
+        &async |app| {
             let made = World::new(app).await;
             assert!(world.set(made).is_ok());
         },

@@ -151,7 +151,7 @@ fn any_expression_is_saved_or_refused_and_then_says_something() {
         "expression",
         8,
         &(sources, any::<bool>()),
-        async |app, (source, as_condition)| {
+        &async |app, (source, as_condition)| {
             let definition = if as_condition {
                 definition(&key, &source, "'net'")
             } else {
@@ -194,9 +194,9 @@ fn any_expression_is_saved_or_refused_and_then_says_something() {
             }
             Ok(())
         },
-        async |app| {
+        &async |app| {
             app.trust("fuzzed", &definition(&key, "true", "'net'"))
-                .await
+                .await;
         },
     );
 }
@@ -279,7 +279,7 @@ fn any_claims_end_inside_the_grants() {
             claims,
             select(vec![AWS, VAULT, "a.example.com", "example.com"]),
         ),
-        async |app, (claims, audience)| {
+        &async |app, (claims, audience)| {
             next.set(next.get() + 1);
             let token = foreign(&key, &claims, next.get());
             let answer = app.exchange(&token, &[audience]).await;
@@ -310,6 +310,6 @@ fn any_claims_end_inside_the_grants() {
             prop_assert_eq!(read.phase().to_string(), "plan");
             Ok(())
         },
-        async |app| trusting(app, &key).await,
+        &async |app| trusting(app, &key).await,
     );
 }

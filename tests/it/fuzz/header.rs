@@ -60,7 +60,7 @@ fn only_the_right_credentials_open_anything() {
         "authorization",
         4,
         &(routes, credentials(), "[ -~]{0,60}"),
-        async |app, ((method, path), (scheme, secret, damage), other)| {
+        &async |app, ((method, path), (scheme, secret, damage), other)| {
             let known: &Known = known.get().unwrap();
             let basic = |name: &str, secret: &str| STANDARD.encode(format!("{name}:{secret}"));
             let mut credentials = match secret {
@@ -105,7 +105,7 @@ fn only_the_right_credentials_open_anything() {
             prop_assert!(answer.status != 401 || !answer.header("www-authenticate").is_empty());
             Ok(())
         },
-        async |app| assert!(known.set(Known::new(app).await).is_ok()),
+        &async |app| assert!(known.set(Known::new(app).await).is_ok()),
     );
 }
 
@@ -130,15 +130,15 @@ fn a_query_gets_the_run_s_own_audiences_or_nothing() {
         "query",
         4,
         &(any::<bool>(), queries),
-        async |app, (as_github, parts)| {
+        &async |app, (as_github, parts)| {
             let Known { run, .. } = known.get().unwrap();
             let query: String = parts
                 .iter()
-                .map(|(pair, separator)| {
-                    format!(
-                        "{}{separator}",
-                        pair.replace("RUN", &run.id).replace('#', "%23")
-                    )
+                .flat_map(|(pair, separator)| {
+                    [
+                        pair.replace("RUN", &run.id).replace('#', "%23"),
+                        (*separator).to_owned(),
+                    ]
                 })
                 .collect();
             let path = format!("/v1/token?{query}");
@@ -177,7 +177,7 @@ fn a_query_gets_the_run_s_own_audiences_or_nothing() {
             );
             Ok(())
         },
-        async |app| assert!(known.set(Known::new(app).await).is_ok()),
+        &async |app| assert!(known.set(Known::new(app).await).is_ok()),
     );
 }
 
@@ -204,7 +204,7 @@ fn no_query_or_path_of_an_operator_is_a_fault_of_the_server() {
         "operator's query",
         4,
         &(paths, vec((names, values), 0..4)),
-        async |app, (path, pairs)| {
+        &async |app, (path, pairs)| {
             let query: Vec<_> = pairs
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
@@ -217,7 +217,7 @@ fn no_query_or_path_of_an_operator_is_a_fault_of_the_server() {
             }
             Ok(())
         },
-        async |app| drop(Known::new(app).await),
+        &async |app| drop(Known::new(app).await),
     );
 }
 

@@ -119,7 +119,7 @@ fn a_token_s_subject_is_what_was_sent_or_there_is_no_token() {
         "subject",
         4,
         &bodies(),
-        async |app, body| {
+        &async |app, body| {
             let secret: &String = secret.get().unwrap();
             let sent = Value::Object(body.clone());
             let answer = app
@@ -155,10 +155,10 @@ fn a_token_s_subject_is_what_was_sent_or_there_is_no_token() {
             prop_assert!(!subject.contains(['*', '?', '\0', '\n']));
             Ok(())
         },
-        async |app| {
+        &async |app| {
             secret
                 .set(app.client_with("orchestrator", everything.clone()).await)
-                .unwrap()
+                .unwrap();
         },
     );
 }

@@ -72,7 +72,7 @@ fn damaged(token: &str, damage: &Damage) -> Vec<u8> {
     let mutated = |part: usize, mutations: &[(Index, Mutation)]| {
         let mut document: Value = serde_json::from_slice(&decoded(part)).unwrap();
         for (place, mutation) in mutations {
-            mutate(&mut document, place, mutation);
+            mutate(&mut document, *place, mutation);
         }
         with(part, URL_SAFE_NO_PAD.encode(document.to_string()))
     };
@@ -144,7 +144,7 @@ fn only_the_genuine_token_is_taken() {
         "token",
         4,
         &damages(),
-        async |app, damage| {
+        &async |app, damage| {
             next.set(next.get() + 1);
             let genuine = key.token(&kubernetes_claims(&format!("j{}", next.get())));
             let bytes = damaged(&genuine, &damage);
@@ -168,7 +168,7 @@ fn only_the_genuine_token_is_taken() {
             }
             Ok(())
         },
-        async |app| app.trust("k8s", &kubernetes(&[&key])).await,
+        &async |app| app.trust("k8s", &kubernetes(&[&key])).await,
     );
 }
 
@@ -187,13 +187,13 @@ fn whatever_an_issuer_signs_maps_into_its_grants_or_to_nothing() {
         "signed token",
         4,
         &(documents, headers),
-        async |app, (payload, header)| {
+        &async |app, (payload, header)| {
             next.set(next.get() + 1);
             let mut claims = kubernetes_claims(&format!("s{}", next.get()));
             let payload = match payload {
                 Ok(mutations) => {
                     for (place, mutation) in &mutations {
-                        mutate(&mut claims, place, mutation);
+                        mutate(&mut claims, *place, mutation);
                     }
                     claims.to_string()
                 }
@@ -201,7 +201,7 @@ fn whatever_an_issuer_signs_maps_into_its_grants_or_to_nothing() {
             };
             let mut document = key.header();
             for (place, mutation) in &header {
-                mutate(&mut document, place, mutation);
+                mutate(&mut document, *place, mutation);
             }
             let token = key.sign(document.to_string().as_bytes(), payload.as_bytes());
             let answer = exchange(app, token.as_bytes()).await;
@@ -227,7 +227,7 @@ fn whatever_an_issuer_signs_maps_into_its_grants_or_to_nothing() {
             ));
             Ok(())
         },
-        async |app| app.trust("k8s", &kubernetes(&[&key])).await,
+        &async |app| app.trust("k8s", &kubernetes(&[&key])).await,
     );
 }
 
@@ -243,7 +243,7 @@ fn only_a_token_of_ours_is_active() {
         "introspection",
         4,
         &kinds,
-        async |app, (damage, hint)| {
+        &async |app, (damage, hint)| {
             let (secret, genuine): &(String, String) = ours.get().unwrap();
             let bytes = damaged(genuine, &damage);
             let token: String = url::form_urlencoded::byte_serialize(&bytes).collect();
@@ -265,7 +265,7 @@ fn only_a_token_of_ours_is_active() {
             prop_assert!(is_genuine || answer.json == nothing);
             Ok(())
         },
-        async |app| {
+        &async |app| {
             let secret = app.client("orchestrator").await;
             let run = app.run(&secret, "plan").await;
             let token = app.token(&run).await;
