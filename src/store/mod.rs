@@ -30,7 +30,8 @@ pub use events::{EventFilter, LiveToken, StoredEvent};
 pub use issuers::{Take, Taken};
 pub use keys::{Lease, NewKey};
 pub use record::{Authority, Entry, Outcome};
-pub use runs::{AddRun, MintedToken, RunFilter};
+pub use runs::{AddRun, MintedToken, RunFilter, Word};
+pub use secrets::OpenSession;
 
 /// The database, chosen once, at start, by its URL.
 #[derive(Clone, Debug)]

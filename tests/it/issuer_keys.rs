@@ -203,7 +203,7 @@ async fn a_lying_issuer_gets_nowhere() {
     // Each is on record in a line of its own, and so are those that the other issuer's tokens met.
     let events = app.events("issuer.token_refused").await;
     for lie in lies {
-        let jti = format!("jti `{lie}`");
+        let jti = format!("jti `{}`", lie.escape_debug());
         let about: Vec<_> = events
             .iter()
             .map(|event| event["reason"].as_str().unwrap())
