@@ -58,7 +58,8 @@ impl Store {
             .await)?)
     }
 
-    /// All trusted issuers by name, and the revision that they belong to.
+    /// All trusted issuers by name, and the revision that they belong to. One that cannot be read is
+    /// left out and logged: the others are not its victims. Replicas ask once for each revision.
     pub async fn trusted_issuers(&self) -> Result<(i64, Vec<TrustedIssuer>), StoreError> {
         const SQL: &str = "SELECT name, definition, revision, created_at FROM trusted_issuer \
              ORDER BY name";
@@ -66,8 +67,16 @@ impl Store {
         let revision = self.federation_revision().await?;
         let rows: Vec<IssuerRow> =
             on_pool!(self, |pool| sqlx::query_as(SQL).fetch_all(pool).await)?;
-        let issuers = rows.into_iter().map(TrustedIssuer::try_from);
-        Ok((revision, issuers.collect::<Result<_, _>>()?))
+        let mut issuers = Vec::with_capacity(rows.len());
+        for row in rows {
+            match TrustedIssuer::try_from(row) {
+                Ok(issuer) => issuers.push(issuer),
+                Err(error) => {
+                    tracing::error!(%error, "a trusted issuer is left out; its tokens are refused");
+                }
+            }
+        }
+        Ok((revision, issuers))
     }
 
     /// The trusted issuer with this name.

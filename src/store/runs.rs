@@ -62,6 +62,8 @@ pub enum AddRun {
 /// What the audit log knows about a token, and what has become of that.
 #[derive(Clone, Debug)]
 pub struct MintedToken {
+    /// When it was minted.
+    pub at: Timestamp,
     /// Who it was minted for.
     pub actor: Actor,
     /// Whether the key that signed it is still published.
@@ -167,20 +169,21 @@ impl Store {
 
     /// The token with this id, if it was minted here.
     pub async fn find_minted(&self, jti: &str) -> Result<Option<MintedToken>, StoreError> {
-        const SQL: &str = "SELECT event.actor, event.run, key_version.state FROM event \
+        const SQL: &str = "SELECT event.at, event.actor, event.run, key_version.state FROM event \
              LEFT JOIN key_version ON key_version.kid = event.kid \
              WHERE event.jti = $1 AND event.kind = 'token.minted'";
-        let row: Option<(String, Option<String>, Option<String>)> =
+        let row: Option<(i64, String, Option<String>, Option<String>)> =
             on_pool!(self, |pool| sqlx::query_as(SQL)
                 .bind(jti)
                 .fetch_optional(pool)
                 .await)?;
-        let Some((actor, run, key_state)) = row else {
+        let Some((at, actor, run, key_state)) = row else {
             return Ok(None);
         };
         let actor = Actor::parse(&actor)
             .ok_or_else(|| StoreError::Corrupt(format!("an event by {actor:?}")))?;
         Ok(Some(MintedToken {
+            at: Timestamp(at),
             actor,
             is_key_published: matches!(key_state.as_deref(), Some("active" | "retiring")),
             run: match run {
