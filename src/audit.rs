@@ -251,21 +251,52 @@ async fn write_notes(mut noted: mpsc::Receiver<Note>, store: Store, metrics: Met
             .drain(..)
             .map(|Note { event, answer }| (event, answer))
             .unzip();
-        let written = tokio::time::timeout(COMMIT_TIMEOUT, store.add_events(&events)).await;
-        if let Err(error) = written.unwrap_or(Err(StoreError::Timeout)) {
+        if let Err((error, lost)) = write(&store, &events).await {
             metrics.store_failed("note");
             metrics
                 .events_dropped
-                .inc_by(u64::try_from(events.len()).unwrap_or(0));
+                .inc_by(u64::try_from(lost.len()).unwrap_or(0));
             tracing::error!(
                 %error,
-                events.dropped = events.len(),
-                events.first = events.first().map(|event| event.kind.as_str()),
+                events.dropped = lost.len(),
+                events.first = lost.first().map(|event| event.kind.as_str()),
                 "events could not be recorded"
             );
         }
         for answer in callers {
             let _ = answer.send(());
         }
+    }
+}
+
+/// Writes events together and, if the database refuses them, one by one, so that a bad one does not
+/// take others with it; those that are lost, and the last error.
+async fn write<'a>(store: &Store, events: &'a [Event]) -> Result<(), (StoreError, Vec<&'a Event>)> {
+    let together = tokio::time::timeout(COMMIT_TIMEOUT, store.add_events(events)).await;
+    match together.unwrap_or(Err(StoreError::Timeout)) {
+        Ok(()) => return Ok(()),
+        Err(error) if events.len() > 1 && error.is_refusal() => {}
+        Err(error) => return Err((error, events.iter().collect())),
+    }
+    let mut lost = Vec::new();
+    let mut refused = None;
+    for (place, event) in events.iter().enumerate() {
+        let alone = tokio::time::timeout(COMMIT_TIMEOUT, store.add_event(event)).await;
+        match alone.unwrap_or(Err(StoreError::Timeout)) {
+            Ok(()) => {}
+            Err(error) if error.is_refusal() => {
+                lost.push(event);
+                refused = Some(error);
+            }
+            // It has gone away meanwhile.
+            Err(error) => {
+                lost.extend(&events[place..]);
+                return Err((error, lost));
+            }
+        }
+    }
+    match refused {
+        Some(error) => Err((error, lost)),
+        None => Ok(()),
     }
 }

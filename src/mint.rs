@@ -135,7 +135,7 @@ impl<'a> Order<'a> {
             authority: Authority::Client(client.name.to_string()),
             actor: Actor::Client(client.name.to_string()),
             take: caller.foreign().map(|foreign| foreign.take.clone()),
-            about: caller.foreign().map(ToString::to_string),
+            about: caller.about(),
             request_id,
         }
     }

@@ -22,3 +22,7 @@ CREATE TABLE taken_token (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX taken_token_expires_at ON taken_token (expires_at);
+
+-- The trusted issuer, by name, on whose word the client opened the run; NULL if it needed none.
+ALTER TABLE run ADD COLUMN issuer TEXT;
+CREATE INDEX run_issuer ON run (issuer) WHERE issuer IS NOT NULL;

@@ -24,7 +24,7 @@ use crate::domain::grant::Grant;
 use crate::domain::run::Run;
 use crate::domain::time::Timestamp;
 use crate::domain::workload::Workload;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Word};
 
 /// A client that has shown one of its secrets, or a trusted issuer's token.
 #[derive(Debug)]
@@ -32,6 +32,14 @@ pub struct CallingClient {
     client: Client,
     used: Option<Use>,
     foreign: Option<ForeignToken>,
+    session: Option<Session>,
+}
+
+/// A secret that a trusted issuer's token was exchanged for.
+#[derive(Debug)]
+struct Session {
+    hash: String,
+    issuer: String,
 }
 
 /// A workload that has shown a trusted issuer's token, which is taken when something is made for it.
@@ -101,11 +109,14 @@ impl CallingClient {
         if secret.is_expired(now) {
             return Err(AuthError::Expired(SECRET));
         }
-        let used = secret.is_use_news(now).then_some(Use::Client { hash });
+        let used = secret.is_use_news(now);
+        let used = used.then(|| Use::Client { hash: hash.clone() });
+        let session = secret.issuer.map(|issuer| Session { hash, issuer });
         Ok(Self {
             client,
             used,
             foreign: None,
+            session,
         })
     }
 
@@ -117,6 +128,26 @@ impl CallingClient {
     /// The token that it showed, if it was not a secret.
     pub fn foreign(&self) -> Option<&ForeignToken> {
         self.foreign.as_ref()
+    }
+
+    /// What it showed, if that is worth no more than a trusted issuer's word.
+    pub fn word(&self) -> Option<Word<'_>> {
+        if let Some(foreign) = &self.foreign {
+            return Some(Word::Token(&foreign.take));
+        }
+        let Session { hash, issuer } = self.session.as_ref()?;
+        Some(Word::Secret { hash, issuer })
+    }
+
+    /// On whose word it calls, for the audit log; nothing if it needs nobody's.
+    pub fn about(&self) -> Option<String> {
+        if let Some(foreign) = &self.foreign {
+            return Some(foreign.to_string());
+        }
+        let Session { issuer, .. } = self.session.as_ref()?;
+        Some(format!(
+            "by a secret that a token of {issuer} was exchanged for"
+        ))
     }
 }
 
@@ -137,6 +168,7 @@ impl Federated {
                     client,
                     used: None,
                     foreign: Some(foreign),
+                    session: None,
                 })),
                 None => Err(foreign.refused(&format!("there is no client `{name}`"))),
             },

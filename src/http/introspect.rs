@@ -138,6 +138,7 @@ async fn active_claims(
         return Ok(Err("there is no record of it"));
     };
     let MintedToken {
+        at,
         actor,
         is_key_published,
         run,
@@ -145,13 +146,21 @@ async fn active_claims(
     if !is_key_published {
         return Ok(Err("its key is not published any more"));
     }
+    // Whoever has the name now may be somebody else than whoever had it then.
+    let was_there = |created_at: Timestamp| created_at <= at;
     let is_known = match &actor {
         Actor::Run(_) => match run.map(|run| run.state(now)) {
             Some(RunState::Open) => true,
             Some(RunState::Closed | RunState::Expired) | None => false,
         },
-        Actor::Client(name) => app.store.find_client(name).await?.is_some(),
-        Actor::Issuer(name) => app.store.find_trusted_issuer(name).await?.is_some(),
+        Actor::Client(name) => {
+            let client = app.store.find_client(name).await?;
+            client.is_some_and(|client| was_there(client.created_at))
+        }
+        Actor::Issuer(name) => {
+            let issuer = app.store.find_trusted_issuer(name).await?;
+            issuer.is_some_and(|issuer| was_there(issuer.created_at))
+        }
         // Nobody else mints.
         _ => false,
     };

@@ -25,7 +25,7 @@ use crate::domain::grant::decide;
 use crate::domain::secret::NewSecret;
 use crate::domain::time::Timestamp;
 use crate::mint::{Order, Token};
-use crate::store::Taken;
+use crate::store::OpenSession;
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
@@ -194,15 +194,20 @@ async fn open_session(
             Actor::Client(name.to_owned()),
         )
     };
-    let taken = app
+    let outcome = app
         .store
         .open_session(name, &new, &foreign.take, &opened)
         .await?;
-    if taken != Taken::Now {
+    let refused = match outcome {
+        OpenSession::Opened => None,
+        OpenSession::ClientGone => Some(format!("the client was removed; {foreign}")),
+        OpenSession::NotTaken(taken) => Some(format!("it cannot be taken ({taken:?}); {foreign}")),
+    };
+    if refused.is_some() {
         let refused = Event {
             kind: EventKind::IssuerTokenRefused,
             expires_at: None,
-            reason: Some(format!("it cannot be taken ({taken:?}); {foreign}")),
+            reason: refused,
             ..opened
         };
         app.recorder.note(refused).await;

@@ -167,17 +167,15 @@ pub(super) async fn open(
         expires_at,
         closed_at: None,
     };
-    let foreign = caller.foreign();
     let opened = Event {
         run: Some(run.id.clone()),
         expires_at: Some(expires_at),
-        reason: foreign.map(ToString::to_string),
+        reason: caller.about(),
         ..event(EventKind::RunOpened)
     };
-    let take = foreign.map(|foreign| &foreign.take);
     match app
         .store
-        .add_run(&run, &secret.hash(), take, &opened)
+        .add_run(&run, &secret.hash(), caller.word(), &opened)
         .await?
     {
         AddRun::Added => {}

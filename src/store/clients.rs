@@ -130,7 +130,16 @@ impl Store {
         // In the order in which a batch of tokens takes them, or the two would wait for each other.
         const LOCK_RUNS: &str = "SELECT id FROM run \
              WHERE client = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE";
+        // The secrets go with the client, in the order of all who delete several.
+        const LOCK_CLIENT: &str = "SELECT name FROM client WHERE name = $1 FOR UPDATE";
+        const LOCK_SECRETS: &str =
+            "SELECT hash FROM client_secret WHERE client = $1 ORDER BY hash FOR UPDATE";
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                for lock in [LOCK_CLIENT, LOCK_SECRETS] {
+                    sqlx::query(lock).bind(name).execute(&mut *tx).await?;
+                }
+            }
             let removed = sqlx::query(REMOVE).bind(name);
             let removed = removed.execute(&mut *tx).await?.rows_affected() == 1;
             if removed {

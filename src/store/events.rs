@@ -1,5 +1,7 @@
 //! The audit log: append, read a page, find what still lives, drop what is old.
 
+use std::borrow::Cow;
+
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 
 use super::issuers::FORGET;
@@ -54,6 +56,9 @@ pub struct LiveToken {
 
 /// How long after its expiry a foreign token that was taken is still remembered, in seconds.
 const FORGET_AFTER: i64 = 600;
+
+/// Bytes of a text in an event.
+const MAX_TEXT: usize = 2_048;
 
 /// Postgres keeps a week of events in a partition.
 const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
@@ -302,20 +307,21 @@ impl Store {
     }
 }
 
-/// An event as its columns are bound.
+/// An event as its columns are bound. What strangers may have had a word in is cleaned here, whoever
+/// wrote the event: a NUL alone makes Postgres refuse the row and all that are written with it.
 pub(super) struct EventRow<'a> {
     pub(super) at: i64,
     pub(super) kind: &'static str,
     pub(super) actor: String,
-    pub(super) request_id: Option<&'a str>,
+    pub(super) request_id: Option<Cow<'a, str>>,
     pub(super) run: Option<&'a str>,
-    pub(super) run_id: Option<&'a str>,
-    pub(super) subject: Option<&'a str>,
-    pub(super) audience: Option<&'a str>,
+    pub(super) run_id: Option<Cow<'a, str>>,
+    pub(super) subject: Option<Cow<'a, str>>,
+    pub(super) audience: Option<Cow<'a, str>>,
     pub(super) jti: Option<&'a str>,
     pub(super) kid: Option<&'a str>,
     pub(super) expires_at: Option<i64>,
-    pub(super) reason: Option<&'a str>,
+    pub(super) reason: Option<Cow<'a, str>>,
 }
 
 impl<'a> EventRow<'a> {
@@ -338,16 +344,40 @@ impl<'a> EventRow<'a> {
             at: at.0,
             kind: kind.as_str(),
             actor: actor.to_string(),
-            request_id: request_id.as_deref(),
+            request_id: bounded(request_id),
             run: run.as_deref(),
-            run_id: run_id.as_deref(),
-            subject: subject.as_deref(),
-            audience: audience.as_deref(),
+            run_id: bounded(run_id),
+            subject: bounded(subject),
+            audience: bounded(audience),
             jti: jti.as_deref(),
             kid: kid.as_deref(),
             expires_at: expires_at.map(|at| at.0),
-            reason: reason.as_deref(),
+            reason: match actor {
+                Actor::Anonymous | Actor::Client(_) | Actor::Issuer(_) | Actor::Run(_) => {
+                    bounded(reason)
+                }
+                // What was changed is on record whole; the size of a request bounds it.
+                _ => reason.as_deref().map(printable),
+            },
         }
+    }
+}
+
+/// Nothing that could look like another line, and no more than [`MAX_TEXT`].
+fn bounded(text: &Option<String>) -> Option<Cow<'_, str>> {
+    let text = printable(text.as_deref()?);
+    if text.len() <= MAX_TEXT {
+        return Some(text);
+    }
+    let end = text.floor_char_boundary(MAX_TEXT - '…'.len_utf8());
+    Some(format!("{}…", &text[..end]).into())
+}
+
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, "\u{fffd}").into()
+    } else {
+        text.into()
     }
 }
 
@@ -394,5 +424,34 @@ impl TryFrom<StoredRow> for StoredEvent {
                 reason: row.reason,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_wrote_is_short_and_one_line() {
+        let row = |actor: Actor, reason: String| {
+            let event = Event {
+                reason: Some(reason),
+                ..Event::new(Timestamp(0), EventKind::IssuerTokenRefused, actor)
+            };
+            EventRow::of(&event).reason.unwrap().into_owned()
+        };
+        let stranger = |reason: &str| row(Actor::Anonymous, reason.to_owned());
+        assert_eq!(stranger("a\0b\r\nc"), "a\u{fffd}b\u{fffd}\u{fffd}c");
+        assert_eq!(stranger(&"x".repeat(2_048)).len(), 2_048);
+        for text in ["x", "é", "…", "😀", "\0"] {
+            let cut = stranger(&text.repeat(2_049));
+            assert!(
+                (2_042..=2_048).contains(&cut.len()),
+                "{text}: {}",
+                cut.len()
+            );
+            assert!(cut.ends_with('…'), "{text}");
+        }
+        assert_eq!(row(Actor::Schedule, "x".repeat(5_000)).len(), 5_000);
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::events::{EventRow, insert_events};
-use super::{Store, StoreError, exactly_one, in_tx, on_pool};
+use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
@@ -39,6 +39,14 @@ pub enum Taken {
 /// What was exchanged for a secret on an issuer's word ends with that word.
 const END_SESSIONS: &str = "DELETE FROM client_secret WHERE issuer = $1";
 
+/// Whoever deletes several secrets locks them in this order first, or two would wait for each other.
+const LOCK_SESSIONS: &str =
+    "SELECT hash FROM client_secret WHERE issuer = $1 ORDER BY hash FOR UPDATE";
+
+/// Under load, recorders that share the row would keep a change waiting; see [`super::keys`]. It comes
+/// before clients, secrets and runs, as in [`lock_issuers`], and after the row of [`BUMP`].
+const LOCK_ISSUERS: &str = "LOCK TABLE trusted_issuer IN EXCLUSIVE MODE";
+
 const BUMP: &str = "UPDATE federation SET revision = revision + 1 WHERE id = 1 RETURNING revision";
 
 impl Store {
@@ -50,7 +58,8 @@ impl Store {
             .await)?)
     }
 
-    /// All trusted issuers by name, and the revision that they belong to.
+    /// All trusted issuers by name, and the revision that they belong to. One that cannot be read is
+    /// left out and logged: the others are not its victims. Replicas ask once for each revision.
     pub async fn trusted_issuers(&self) -> Result<(i64, Vec<TrustedIssuer>), StoreError> {
         const SQL: &str = "SELECT name, definition, revision, created_at FROM trusted_issuer \
              ORDER BY name";
@@ -58,8 +67,16 @@ impl Store {
         let revision = self.federation_revision().await?;
         let rows: Vec<IssuerRow> =
             on_pool!(self, |pool| sqlx::query_as(SQL).fetch_all(pool).await)?;
-        let issuers = rows.into_iter().map(TrustedIssuer::try_from);
-        Ok((revision, issuers.collect::<Result<_, _>>()?))
+        let mut issuers = Vec::with_capacity(rows.len());
+        for row in rows {
+            match TrustedIssuer::try_from(row) {
+                Ok(issuer) => issuers.push(issuer),
+                Err(error) => {
+                    tracing::error!(%error, "a trusted issuer is left out; its tokens are refused");
+                }
+            }
+        }
+        Ok((revision, issuers))
     }
 
     /// The trusted issuer with this name.
@@ -114,7 +131,8 @@ impl Store {
         })
     }
 
-    /// Replaces what an issuer is trusted with; nothing if there is none of that name.
+    /// Replaces what an issuer is trusted with; nothing if there is none of that name. Secrets that
+    /// were had on its word end; runs that were opened on it stay open.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when another one has that `iss`.
@@ -130,8 +148,14 @@ impl Store {
              WHERE name = $4 RETURNING created_at";
         let text = text_of(definition)?;
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
+            }
             // Whoever adds or changes one waits for this row, so the look before is good.
             let revision: i64 = sqlx::query_scalar(BUMP).fetch_one(&mut *tx).await?;
+            if self.is_shared() {
+                sqlx::query(LOCK_ISSUERS).execute(&mut *tx).await?;
+            }
             let other = sqlx::query(OTHER)
                 .bind(&definition.issuer)
                 .bind(name.as_str());
@@ -148,6 +172,10 @@ impl Store {
             let Some(created_at) = created_at else {
                 return Ok(None);
             };
+            if self.is_shared() {
+                let sessions = sqlx::query(LOCK_SESSIONS).bind(name.as_str());
+                sessions.execute(&mut *tx).await?;
+            }
             let sessions = sqlx::query(END_SESSIONS).bind(name.as_str());
             sessions.execute(&mut *tx).await?;
             let event = changed(name.as_str(), &text, EventKind::IssuerUpdated, actor, now);
@@ -161,7 +189,8 @@ impl Store {
         })
     }
 
-    /// Trusts an issuer no more; whether it was there. Nothing is taken on its word from here on.
+    /// Trusts an issuer no more; whether it was there. Nothing is taken on its word from here on, and
+    /// what was had on it, secrets and open runs, ends.
     pub async fn remove_trusted_issuer(
         &self,
         name: &str,
@@ -169,19 +198,42 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         const REMOVE: &str = "DELETE FROM trusted_issuer WHERE name = $1";
+        const CLOSE: &str = "UPDATE run SET closed_at = $1 \
+             WHERE issuer = $2 AND closed_at IS NULL AND expires_at > $1";
+        // In the order in which a batch of tokens takes them.
+        const LOCK_RUNS: &str = "SELECT id FROM run \
+             WHERE issuer = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE";
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
+            }
             let _: i64 = sqlx::query_scalar(BUMP).fetch_one(&mut *tx).await?;
+            if self.is_shared() {
+                sqlx::query(LOCK_ISSUERS).execute(&mut *tx).await?;
+            }
             let removed = sqlx::query(REMOVE).bind(name).execute(&mut *tx).await?;
             if removed.rows_affected() == 0 {
                 return Ok(false);
             }
+            if self.is_shared() {
+                let sessions = sqlx::query(LOCK_SESSIONS).bind(name);
+                sessions.execute(&mut *tx).await?;
+            }
             let sessions = sqlx::query(END_SESSIONS).bind(name);
             sessions.execute(&mut *tx).await?;
+            // After the secrets: a run that one of them is just opening is there by now.
+            if self.is_shared() {
+                let runs = sqlx::query(LOCK_RUNS).bind(name).bind(now.0);
+                runs.execute(&mut *tx).await?;
+            }
+            let closed = sqlx::query(CLOSE).bind(now.0).bind(name);
+            let runs = closed.execute(&mut *tx).await?.rows_affected();
             let event = Event::new(now, EventKind::IssuerRemoved, actor.clone());
+            let reason = format!("issuer {name}; {runs} runs opened on its word were closed");
             insert_events!(
                 tx,
                 &[Event {
-                    reason: Some(format!("issuer {name}")),
+                    reason: Some(reason),
                     ..event
                 }]
             );
@@ -212,12 +264,11 @@ fn text_of(definition: &Definition) -> Result<String, StoreError> {
     serde_json::to_string(definition).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-/// Takes foreign tokens within a transaction of either database: `$takes` by id, the outcome of
-/// each by id and request. Two transactions take them in the same order.
-macro_rules! take_tokens {
+/// The revisions of the issuers of some `$takes`, by name, which stay so until this transaction ends.
+/// Before clients and runs are locked: whoever withdraws trust locks them after the issuers.
+macro_rules! lock_issuers {
     ($store:expr, $tx:ident, $takes:expr) => {{
         let takes: &[&crate::store::Take] = $takes;
-        let mut taken = std::collections::BTreeMap::new();
         let issuers: std::collections::BTreeSet<&str> =
             takes.iter().map(|take| take.issuer.as_str()).collect();
         let lock = if $store.is_shared() { " FOR SHARE" } else { "" };
@@ -230,6 +281,18 @@ macro_rules! take_tokens {
                 query.build_query_scalar().fetch_optional(&mut *$tx).await?;
             revisions.insert(issuer, revision);
         }
+        revisions
+    }};
+}
+
+/// Takes foreign tokens within a transaction of either database: `$takes` by id, `$revisions` as
+/// [`lock_issuers`] found them; the outcome of each by id and request. Two transactions take them in
+/// the same order.
+macro_rules! take_tokens {
+    ($tx:ident, $takes:expr, $revisions:expr) => {{
+        let takes: &[&crate::store::Take] = $takes;
+        let revisions: &std::collections::BTreeMap<&str, Option<i64>> = $revisions;
+        let mut taken = std::collections::BTreeMap::new();
         for take in takes {
             if revisions.get(take.issuer.as_str()) != Some(&Some(take.revision)) {
                 taken.insert(
@@ -259,7 +322,7 @@ macro_rules! take_tokens {
     }};
 }
 
-pub(super) use take_tokens;
+pub(super) use {lock_issuers, take_tokens};
 
 pub(super) const TAKE: &str =
     "INSERT INTO taken_token (id, taken_by, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";

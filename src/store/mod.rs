@@ -9,9 +9,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 
 mod clients;
@@ -28,7 +30,8 @@ pub use events::{EventFilter, LiveToken, StoredEvent};
 pub use issuers::{Take, Taken};
 pub use keys::{Lease, NewKey};
 pub use record::{Authority, Entry, Outcome};
-pub use runs::{AddRun, MintedToken, RunFilter};
+pub use runs::{AddRun, MintedToken, RunFilter, Word};
+pub use secrets::OpenSession;
 
 /// The database, chosen once, at start, by its URL.
 #[derive(Clone, Debug)]
@@ -72,6 +75,14 @@ pub enum StoreError {
     /// The URL of the store is none.
     #[error("`store.url` {0}")]
     Url(String),
+}
+
+impl StoreError {
+    /// Whether the database is there and refuses what it was sent: the same will be refused again,
+    /// other things need not be.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unavailable(sqlx::Error::Database(error)) if !is_busy(&**error))
+    }
 }
 
 /// How long to wait for a connection before giving up.
@@ -285,9 +296,11 @@ fn exactly_one(rows: u64) -> Result<(), StoreError> {
     }
 }
 
-/// `SQLITE_BUSY`, also in its extended forms.
-fn is_busy(error: &dyn sqlx::error::DatabaseError) -> bool {
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+/// `SQLITE_BUSY`, also in its extended forms. Postgres has numbers of its own.
+fn is_busy(error: &dyn DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<SqliteError>();
+    let code = error.and_then(DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<i32>().ok());
     code.is_some_and(|code| code & 0xff == 5)
 }
 

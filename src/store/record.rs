@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::events::{EventRow, insert_events};
-use super::issuers::take_tokens;
+use super::issuers::{lock_issuers, take_tokens};
 use super::{Store, StoreError, Take, Taken, chunks, in_tx};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
@@ -73,12 +73,6 @@ impl Store {
             Authority::Client(_) | Authority::Workload => None,
             Authority::Run(id) => Some(id.as_str()),
         });
-        let takes: BTreeMap<_, _> = batch
-            .iter()
-            .filter_map(|entry| entry.take.as_ref())
-            .map(|take| ((take.id.as_str(), take.by.as_str()), take))
-            .collect();
-        let takes: Vec<&Take> = takes.into_values().collect();
         let lock = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
             Self::Sqlite { .. } => "",
@@ -99,6 +93,16 @@ impl Store {
                 QueryBuilder::new("SELECT version FROM key_version WHERE state = 'active'");
             query.push(lock);
             let signing: Option<i64> = query.build_query_scalar().fetch_optional(&mut *tx).await?;
+
+            // What is not recorded for want of a key takes nothing either.
+            let takes: BTreeMap<_, _> = batch
+                .iter()
+                .filter(|entry| signing == Some(entry.version.0))
+                .filter_map(|entry| entry.take.as_ref())
+                .map(|take| ((take.id.as_str(), take.by.as_str()), take))
+                .collect();
+            let takes: Vec<&Take> = takes.into_values().collect();
+            let revisions = lock_issuers!(self, tx, &takes);
 
             let mut known_clients = BTreeSet::new();
             for chunk in chunks(&clients) {
@@ -124,7 +128,7 @@ impl Store {
                 known_runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
             }
 
-            let taken = take_tokens!(self, tx, &takes);
+            let taken = take_tokens!(tx, &takes, &revisions);
 
             let outcomes: Vec<Outcome> = batch
                 .iter()

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use super::events::{EventRow, insert_events};
-use super::issuers::take_tokens;
+use super::issuers::{lock_issuers, take_tokens};
 use super::{Store, StoreError, Take, Taken, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
@@ -24,12 +24,36 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
+/// What a client showed, where that is worth no more than a trusted issuer's word. A run that is opened
+/// with it ends with the trust in that issuer.
+#[derive(Clone, Copy, Debug)]
+pub enum Word<'a> {
+    /// A secret that a token of the issuer was exchanged for; it must still be there.
+    Secret {
+        /// Its hash.
+        hash: &'a str,
+        /// The trusted issuer, by name.
+        issuer: &'a str,
+    },
+    /// A token of the issuer, which is taken.
+    Token(&'a Take),
+}
+
+impl Word<'_> {
+    fn issuer(&self) -> &str {
+        match self {
+            Self::Secret { issuer, .. } => issuer,
+            Self::Token(take) => &take.issuer,
+        }
+    }
+}
+
 /// What became of a run that was to be opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AddRun {
     /// It is open.
     Added,
-    /// Its client was removed meanwhile. Nothing was written.
+    /// Its client, or the secret that it showed, was removed meanwhile. Nothing was written.
     ClientGone,
     /// The foreign token that its client showed cannot be taken. Nothing was written.
     NotTaken(Taken),
@@ -38,6 +62,8 @@ pub enum AddRun {
 /// What the audit log knows about a token, and what has become of that.
 #[derive(Clone, Debug)]
 pub struct MintedToken {
+    /// When it was minted.
+    pub at: Timestamp,
     /// Who it was minted for.
     pub actor: Actor,
     /// Whether the key that signed it is still published.
@@ -53,36 +79,51 @@ const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, t
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
 
 impl Store {
-    /// Opens a run under the hash of its request token, and takes the foreign token that its client
-    /// showed, if it was one.
+    /// Opens a run under the hash of its request token. If its client showed a trusted issuer's word,
+    /// a token is taken, and a secret must still be there.
     pub async fn add_run(
         &self,
         run: &Run,
         token_hash: &str,
-        take: Option<&Take>,
+        word: Option<Word<'_>>,
         event: &Event,
     ) -> Result<AddRun, StoreError> {
         const SQL: &str = "INSERT INTO run (id, token_hash, client, subject, organization_id, \
-             project_id, target_id, run_id, audiences, aws_session_tags, opened_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+             project_id, target_id, run_id, audiences, aws_session_tags, opened_at, expires_at, issuer) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let audiences = serde_json::to_string(&run.audiences)
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let ids = &run.workload.ids;
-        let client = match self {
-            // BEGIN IMMEDIATE has shut out the writer that would remove the client.
-            Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
-            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
+        let (client, secret) = match self {
+            // BEGIN IMMEDIATE has shut out the writer that would remove them.
+            Self::Sqlite { .. } => (
+                "SELECT 1 FROM client WHERE name = $1",
+                "SELECT 1 FROM client_secret WHERE hash = $1",
+            ),
+            Self::Postgres(_) => (
+                "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
+                "SELECT 1 FROM client_secret WHERE hash = $1 FOR KEY SHARE",
+            ),
+        };
+        let takes: &[&Take] = match &word {
+            Some(Word::Token(take)) => &[*take],
+            Some(Word::Secret { .. }) | None => &[],
         };
         in_tx!(self, |tx| {
+            let revisions = lock_issuers!(self, tx, takes);
             let known = sqlx::query(client).bind(run.client.as_str());
             if known.fetch_optional(&mut *tx).await?.is_none() {
                 return Ok(AddRun::ClientGone);
             }
-            if let Some(take) = take {
-                let taken = take_tokens!(self, tx, &[take]);
-                if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
-                    return Ok(AddRun::NotTaken(refused));
+            if let Some(Word::Secret { hash, .. }) = word {
+                let known = sqlx::query(secret).bind(hash);
+                if known.fetch_optional(&mut *tx).await?.is_none() {
+                    return Ok(AddRun::ClientGone);
                 }
+            }
+            let taken = take_tokens!(tx, takes, &revisions);
+            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
+                return Ok(AddRun::NotTaken(refused));
             }
             sqlx::query(SQL)
                 .bind(&run.id)
@@ -97,6 +138,7 @@ impl Store {
                 .bind(run.aws_session_tags)
                 .bind(run.opened_at.0)
                 .bind(run.expires_at.0)
+                .bind(word.as_ref().map(Word::issuer))
                 .execute(&mut *tx)
                 .await?;
             insert_events!(tx, std::slice::from_ref(event));
@@ -127,20 +169,21 @@ impl Store {
 
     /// The token with this id, if it was minted here.
     pub async fn find_minted(&self, jti: &str) -> Result<Option<MintedToken>, StoreError> {
-        const SQL: &str = "SELECT event.actor, event.run, key_version.state FROM event \
+        const SQL: &str = "SELECT event.at, event.actor, event.run, key_version.state FROM event \
              LEFT JOIN key_version ON key_version.kid = event.kid \
              WHERE event.jti = $1 AND event.kind = 'token.minted'";
-        let row: Option<(String, Option<String>, Option<String>)> =
+        let row: Option<(i64, String, Option<String>, Option<String>)> =
             on_pool!(self, |pool| sqlx::query_as(SQL)
                 .bind(jti)
                 .fetch_optional(pool)
                 .await)?;
-        let Some((actor, run, key_state)) = row else {
+        let Some((at, actor, run, key_state)) = row else {
             return Ok(None);
         };
         let actor = Actor::parse(&actor)
             .ok_or_else(|| StoreError::Corrupt(format!("an event by {actor:?}")))?;
         Ok(Some(MintedToken {
+            at: Timestamp(at),
             actor,
             is_key_published: matches!(key_state.as_deref(), Some("active" | "retiring")),
             run: match run {

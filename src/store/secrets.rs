@@ -8,8 +8,8 @@ use sqlx::FromRow;
 
 use super::clients::ClientRow;
 use super::events::{EventRow, insert_events};
-use super::issuers::take_tokens;
-use super::{Store, StoreError, Take, Taken, in_tx, on_pool, on_writer};
+use super::issuers::{lock_issuers, take_tokens};
+use super::{GIVE_UP_SOON, Store, StoreError, Take, Taken, in_tx, on_pool, on_writer};
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::secret::{AT_A_TIME, NewSecret, SecretInfo, USE_STEP};
@@ -20,6 +20,17 @@ const SHOWN_EXPIRED: Duration = Duration::from_hours(24);
 
 /// As many secrets of one client are shown: two, and its living short-lived ones.
 const SHOWN: i64 = 1_000;
+
+/// What became of a secret that a foreign token was to be exchanged for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenSession {
+    /// It is there.
+    Opened,
+    /// The client was removed meanwhile. Nothing was written.
+    ClientGone,
+    /// The foreign token cannot be taken. Nothing was written.
+    NotTaken(Taken),
+}
 
 impl Store {
     /// Gives a client one more secret; whether there is such a client.
@@ -52,6 +63,7 @@ impl Store {
                 return Ok(false);
             }
             if self.is_shared() {
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
                 sqlx::query(LOCK).execute(&mut *tx).await?;
             }
             let living = sqlx::query_scalar(LIVING).bind(client).bind(now.0);
@@ -86,7 +98,7 @@ impl Store {
         secret: &NewSecret,
         take: &Take,
         event: &Event,
-    ) -> Result<Taken, StoreError> {
+    ) -> Result<OpenSession, StoreError> {
         const ADD: &str = "INSERT INTO client_secret (hash, id, client, created_at, expires_at, \
              issuer) VALUES ($1, $2, $3, $4, $5, $6)";
         let known = match self {
@@ -94,14 +106,14 @@ impl Store {
             Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
         };
         in_tx!(self, |tx| {
+            let revisions = lock_issuers!(self, tx, &[take]);
             let known = sqlx::query(known).bind(client);
             if known.fetch_optional(&mut *tx).await?.is_none() {
-                return Ok(Taken::IssuerChanged);
+                return Ok(OpenSession::ClientGone);
             }
-            let taken = take_tokens!(self, tx, &[take]);
-            let taken = taken.into_values().next().unwrap_or(Taken::Before);
-            if taken != Taken::Now {
-                return Ok(taken);
+            let taken = take_tokens!(tx, &[take], &revisions);
+            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
+                return Ok(OpenSession::NotTaken(refused));
             }
             sqlx::query(ADD)
                 .bind(&secret.hash)
@@ -113,7 +125,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             insert_events!(tx, std::slice::from_ref(event));
-            taken
+            OpenSession::Opened
         })
     }
 
@@ -199,13 +211,21 @@ impl Store {
     pub(super) async fn drop_expired_secrets(&self, now: Timestamp) -> Result<(), StoreError> {
         const SECRETS: &str = "DELETE FROM client_secret WHERE expires_at < $1";
         const TOKENS: &str = "DELETE FROM operator_secret WHERE expires_at < $1";
+        // In the order of all who delete several, or two would wait for each other.
+        const LOCK_SECRETS: &str =
+            "SELECT hash FROM client_secret WHERE expires_at < $1 ORDER BY hash FOR UPDATE";
+        const LOCK_TOKENS: &str =
+            "SELECT hash FROM operator_secret WHERE expires_at < $1 ORDER BY hash FOR UPDATE";
         let oldest = now - SHOWN_EXPIRED;
-        for sql in [SECRETS, TOKENS] {
-            on_writer!(self, |pool| sqlx::query(sql)
-                .bind(oldest.0)
-                .execute(pool)
-                .await
-                .map(drop))?;
+        for (lock, sql) in [(LOCK_SECRETS, SECRETS), (LOCK_TOKENS, TOKENS)] {
+            let dropped: Result<(), StoreError> = in_tx!(self, |tx| {
+                if self.is_shared() {
+                    let locked = sqlx::query(lock).bind(oldest.0);
+                    locked.execute(&mut *tx).await?;
+                }
+                sqlx::query(sql).bind(oldest.0).execute(&mut *tx).await?;
+            });
+            dropped?;
         }
         Ok(())
     }

@@ -366,6 +366,47 @@ async fn refusals_that_the_database_does_not_take_are_counted_and_nobody_waits_f
 }
 
 #[tokio::test]
+async fn one_bad_event_does_not_take_others_with_it() {
+    let app = TestApp::start().await;
+    let note = |reason: &str| {
+        let event = Event {
+            reason: Some(reason.to_owned()),
+            ..Event::new(app.now(), EventKind::TokenRefused, by_operator())
+        };
+        app.app.recorder.note(event)
+    };
+    match &app.app.store {
+        Store::Sqlite { write: pool, .. } => sqlx::query(
+            "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.reason = 'bad' \
+             BEGIN SELECT RAISE(ABORT, 'bad'); END",
+        )
+        .execute(pool)
+        .await
+        .map(drop)
+        .unwrap(),
+        Store::Postgres(pool) => {
+            sqlx::query("ALTER TABLE event ADD CHECK (reason <> 'bad')")
+                .execute(pool)
+                .await
+                .map(drop)
+                .unwrap();
+        }
+    }
+    // One batch: the worker has no turn before all of them wait.
+    let mut notes = ["one", "bad", "two", "bad", "three"].map(|reason| Box::pin(note(reason)));
+    for note in &mut notes {
+        assert!(!ends_at_once(note.as_mut()).await);
+    }
+    for note in notes {
+        note.await;
+    }
+    let recorded = app.events("token.refused").await;
+    let reasons: Vec<_> = recorded.iter().map(|event| &event["reason"]).collect();
+    assert_eq!(reasons, ["three", "two", "one"]);
+    assert_eq!(app.app.metrics.events_dropped.get(), 2);
+}
+
+#[tokio::test]
 async fn more_requests_than_the_limit_are_told_to_come_back() {
     let app = TestApp::with(&[("SERVER__MAX_CONCURRENCY", "1")]).await;
     let run = app.run(&app.client("atlantis").await, "plan").await;

@@ -377,6 +377,48 @@ async fn trust_that_is_withdrawn_ends_at_once_everywhere() {
 }
 
 #[tokio::test]
+async fn runs_that_were_opened_on_an_issuer_s_word_end_with_it() {
+    let (site, key) = (Site::start().await, Key::ec("k"));
+    site.publish(&[&key], "max-age=300");
+    let app = TestApp::start().await;
+    let secret = app.client("atlantis").await;
+    app.trust("ci", &site_as_client(&site)).await;
+    let token = |jti: &str| key.token(&site_claims(&site, jti));
+    let exchanged = app.exchange(&token("session"), &[]).await;
+    let session = exchanged.json["access_token"].as_str().unwrap();
+    let by_token = app.run(&token("run"), "plan").await;
+    let by_session = app.run(session, "plan").await;
+    let by_secret = app.run(&secret, "plan").await;
+    let opened = app.events("run.opened").await;
+    assert!(opened[0]["reason"].is_null(), "{opened:?}");
+    for event in &opened[1..] {
+        let reason = event["reason"].as_str().unwrap();
+        assert!(reason.contains("a token of ci"), "{reason}");
+    }
+
+    // Whoever changes what an issuer is trusted with does not mean the runs that are under way.
+    let put = app.admin(Method::PUT, "/v1/issuers/ci");
+    let put = put.json(&site_as_client(&site)).send().await;
+    assert_eq!(put.status, StatusCode::OK, "{put:?}");
+    for run in [&by_token, &by_session, &by_secret] {
+        app.token(run).await;
+    }
+
+    let removed = app.admin(Method::DELETE, "/v1/issuers/ci").send().await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
+    let removed = app.events("issuer.removed").await;
+    let reason = removed[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("2 runs"), "{reason}");
+    let replica = app.replica().await;
+    for app in [&app, &replica] {
+        for run in [&by_token, &by_session] {
+            app.ask(run, AWS).await.assert_problem(403, "run-ended", "");
+        }
+        app.token(&by_secret).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_s_token_is_exchanged_for_a_secret_that_dies_with_it() {
     let (site, key) = (Site::start().await, Key::ec("k"));
     site.publish(&[&key], "max-age=300");

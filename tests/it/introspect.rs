@@ -117,6 +117,39 @@ async fn a_token_ends_with_its_life_its_key_and_whoever_it_was_minted_for() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_name_anew_is_somebody_else() {
+    let app = TestApp::start().await;
+    let asker = relying_party(&app).await;
+    let mint = json!({"organization": "acme", "project": "p", "workspace": "w",
+        "run_phase": "plan", "audiences": [AWS], "ttl": 600});
+    let secret = app.client("atlantis").await;
+    let call = app.post("/v1/tokens").bearer(&secret).json(&mint);
+    let minted = call.send().await;
+    let of_client = minted.json["tokens"][0]["token"].as_str().unwrap();
+    let key = Key::ec("k");
+    app.trust("k8s", &kubernetes(&[&key])).await;
+    let exchange = async |jti: &str| {
+        let token = key.token(&kubernetes_claims(jti));
+        let exchanged = app.exchange(&token, &[AWS]).await;
+        exchanged.json["access_token"].as_str().unwrap().to_owned()
+    };
+    let of_issuer = exchange("one").await;
+    app.pass(1);
+    assert!(is_active(&app, &asker, of_client).await);
+    assert!(is_active(&app, &asker, &of_issuer).await);
+
+    for path in ["/v1/clients/atlantis", "/v1/issuers/k8s"] {
+        let removed = app.admin(Method::DELETE, path).send().await;
+        assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
+    }
+    app.client("atlantis").await;
+    app.trust("k8s", &kubernetes(&[&key])).await;
+    assert!(!is_active(&app, &asker, of_client).await);
+    assert!(!is_active(&app, &asker, &of_issuer).await);
+    assert!(is_active(&app, &asker, &exchange("two").await).await);
+}
+
+#[tokio::test]
 async fn what_is_no_token_of_ours_is_not_active() {
     let app = TestApp::start().await;
     let asker = relying_party(&app).await;

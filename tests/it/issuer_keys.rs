@@ -1,6 +1,8 @@
 //! How the keys of a trusted issuer are come by: fetched, cached, asked for again, and what an issuer
 //! that is slow, huge, or lies can do about it.
 
+use std::collections::BTreeSet;
+
 use axum::http::{Method, StatusCode};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json};
@@ -95,6 +97,9 @@ async fn a_lying_issuer_gets_nowhere() {
     let app = TestApp::start().await;
     app.client("atlantis").await;
     app.trust("ci", &site_as_client(&site)).await;
+    let cluster = Key::ec("k8s");
+    app.trust("k8s", &kubernetes(&[&cluster])).await;
+    let mut lies = BTreeSet::new();
     let discovery = "/.well-known/openid-configuration";
     let says =
         |issuer: &str, jwks: &str| Page::Json(json!({"issuer": issuer, "jwks_uri": jwks}), "");
@@ -136,6 +141,12 @@ async fn a_lying_issuer_gets_nowhere() {
         ),
         ("a file", says(&url, "file:///etc/passwd"), good.clone()),
         ("no URL", says(&url, "keys"), good.clone()),
+        ("a NUL", says(&url, &format!("{url}/\0keys")), good.clone()),
+        (
+            "a URL that is huge",
+            says(&url, &format!("{own_keys}/{}", "é".repeat(100_000))),
+            good.clone(),
+        ),
         ("no keys", says(&url, &own_keys), keys(json!([]))),
         (
             "keys of another type",
@@ -169,12 +180,17 @@ async fn a_lying_issuer_gets_nowhere() {
         site.set("/keys", jwks);
         app.pass(31);
         let token = key.token(&site_claims(&site, lie));
-        let answer = app
-            .post("/v1/runs")
-            .bearer(&token)
-            .json(&run_body("plan"))
-            .send()
-            .await;
+        let call = app.post("/v1/runs").bearer(&token);
+        // Another issuer's refusal at the same time.
+        let mut stranger = kubernetes_claims(lie);
+        stranger["kubernetes.io"]["namespace"] = json!("default");
+        let stranger = cluster.token(&stranger);
+        let (answer, refused) = tokio::join!(
+            call.json(&run_body("plan")).send(),
+            app.exchange(&stranger, &[AWS])
+        );
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+        lies.insert(lie);
         assert_eq!(
             answer.status,
             StatusCode::SERVICE_UNAVAILABLE,
@@ -184,6 +200,21 @@ async fn a_lying_issuer_gets_nowhere() {
             !answer.text.contains(&url),
             "what went wrong is for the log: {answer:?}"
         );
+    }
+    // Each is on record in a line of its own, and so are those that the other issuer's tokens met.
+    let events = app.events("issuer.token_refused").await;
+    for lie in lies {
+        let jti = format!("jti `{}`", lie.escape_debug());
+        let about: Vec<_> = events
+            .iter()
+            .map(|event| event["reason"].as_str().unwrap())
+            .filter(|reason| reason.contains(&jti))
+            .collect();
+        assert_eq!(about.len(), 2, "{lie}: {about:?}");
+        for reason in about {
+            assert!(reason.len() <= 2_048, "{lie}: {}", reason.len());
+            assert!(!reason.contains(char::is_control), "{lie}: {reason:?}");
+        }
     }
     // A redirect within the host is followed.
     site.set(discovery, Page::To(format!("{url}/discovery")));

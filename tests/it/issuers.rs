@@ -1,6 +1,7 @@
 //! Trusted issuers on the admin listener.
 
 use axum::http::{Method, StatusCode};
+use runmint::store::Store;
 use serde_json::{Value, json};
 
 use crate::foreign::{KUBERNETES, Key, kubernetes, kubernetes_claims};
@@ -68,6 +69,38 @@ async fn an_issuer_is_added_shown_changed_and_removed() {
         counts.push(app.events(kind).await.len());
     }
     assert_eq!(counts, [2, 0, 1]);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_does_not_take_others_with_it() {
+    let key = Key::ec("k");
+    let app = TestApp::start().await;
+    app.trust("k8s", &kubernetes(&[&key])).await;
+    let mut other = kubernetes(&[&key]);
+    other["issuer"] = json!("https://other.example.com");
+    app.trust("other", &other).await;
+    let spoil =
+        "UPDATE trusted_issuer SET definition = '{\"of\": \"tomorrow\"}' WHERE name = 'other'";
+    match &app.app.store {
+        Store::Sqlite { write: pool, .. } => {
+            sqlx::query(spoil).execute(pool).await.map(drop).unwrap();
+        }
+        Store::Postgres(pool) => sqlx::query(spoil).execute(pool).await.map(drop).unwrap(),
+    }
+    // A replica starts, and the other issuer's tokens are accepted.
+    let replica = app.replica().await;
+    let token = key.token(&kubernetes_claims("one"));
+    let exchanged = replica.exchange(&token, &[AWS]).await;
+    assert_eq!(exchanged.status, StatusCode::OK, "{exchanged:?}");
+    let mut claims = kubernetes_claims("two");
+    claims["iss"] = json!("https://other.example.com");
+    let refused = replica.exchange(&key.token(&claims), &[AWS]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    let listed = replica.admin(Method::GET, "/v1/issuers").send().await;
+    assert_eq!(listed.json.as_array().unwrap().len(), 1, "{listed:?}");
+    // It can be removed as any other.
+    let removed = replica.admin(Method::DELETE, "/v1/issuers/other");
+    assert_eq!(removed.send().await.status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod outage;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -13,7 +14,10 @@ use runmint::keys::plan::plan;
 use runmint::store::{NewKey, StoreError};
 use serde_json::json;
 
-use crate::harness::{AWS, Database, START, TestApp, by_operator, killed_after, verify};
+use crate::foreign::{Key, kubernetes, kubernetes_claims};
+use crate::harness::{
+    AWS, Database, ISSUER, START, TestApp, by_operator, killed_after, run_body, verify,
+};
 
 /// Keys change as soon as they may: a period of two hours, a wait of one.
 const POLICY: &[(&str, &str)] = &[
@@ -372,6 +376,106 @@ async fn a_key_made_for_another_version_is_not_staged() {
         .await;
     assert!(matches!(staged, Err(StoreError::LostRace)), "{staged:?}");
     assert_eq!(states(&app).await, [(1, "active")]);
+}
+
+/// Recorders that are never idle must not keep the end of trust waiting, and once it has been answered
+/// nothing is minted on the issuer's word: not by who comes later, nor by the runs of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trust_is_withdrawn_while_all_replicas_exchange() {
+    const CALLERS: usize = 4;
+    let [operator, a, b]: [_; 3] = replicas(&Database::durable().await).await;
+    operator.client("atlantis").await;
+    let key = Key::ec("k");
+    let mut definition = kubernetes(&[&key]);
+    let orchestrator = json!({
+        "name": "orchestrator", "client": "'atlantis'",
+        "conditions": [{"expression": "claims.sub == 'orchestrator'", "message": "none"}],
+    });
+    definition["rules"]
+        .as_array_mut()
+        .unwrap()
+        .push(orchestrator);
+    let mut minted = 0;
+    for round in 0..5 {
+        operator.trust("k8s", &definition).await;
+        for replica in [&a, &b] {
+            replica.app.federation.refresh().await.unwrap();
+        }
+        let is_withdrawn = AtomicBool::new(false);
+        let exchange = async |replica: &TestApp, caller: usize| {
+            let mut answered = 0;
+            loop {
+                let late = is_withdrawn.load(Ordering::SeqCst);
+                let jti = format!("{round} {caller} {answered}");
+                let token = key.token(&kubernetes_claims(&jti));
+                match replica.exchange(&token, &[AWS]).await {
+                    answer if answer.status == StatusCode::OK => assert!(!late, "{answer:?}"),
+                    answer => {
+                        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+                        return answered;
+                    }
+                }
+                answered += 1;
+            }
+        };
+        let run = async |replica: &TestApp, caller: usize| {
+            let mut answered = 0;
+            loop {
+                let late = is_withdrawn.load(Ordering::SeqCst);
+                let mut claims = kubernetes_claims(&format!("{round} run {caller} {answered}"));
+                claims["sub"] = json!("orchestrator");
+                claims["kubernetes.io"]["namespace"] = json!("default");
+                let open = replica.post("/v1/runs").bearer(&key.token(&claims));
+                let opened = open.json(&run_body("plan")).send().await;
+                if opened.status != StatusCode::CREATED {
+                    assert_eq!(opened.status, StatusCode::UNAUTHORIZED, "{opened:?}");
+                    return answered;
+                }
+                assert!(!late, "{opened:?}");
+                let path = opened.json["request_url"].as_str().unwrap();
+                let path = format!("{}&audience={AWS}", path.strip_prefix(ISSUER).unwrap());
+                let token = opened.json["request_token"].as_str().unwrap();
+                let answer = replica.get(&path).bearer(token).send().await;
+                if answer.status != StatusCode::OK {
+                    answer.assert_problem(403, "run-ended", "");
+                    return answered;
+                }
+                answered += 1;
+            }
+        };
+        let withdraw = async {
+            while operator.events("token.minted").await.len() < minted + 20 {
+                tokio::task::yield_now().await;
+            }
+            let removed = operator.admin(Method::DELETE, "/v1/issuers/k8s");
+            let removed = removed.send().await;
+            assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
+            is_withdrawn.store(true, Ordering::SeqCst);
+            operator.events("token.minted").await.len()
+        };
+        let callers = (0..CALLERS).map(|caller| {
+            let (a, b) = (&a, &b);
+            let (exchange, run) = (&exchange, &run);
+            async move {
+                let (on_a, on_b) = (caller, CALLERS + caller);
+                let (a, b, c, d) = tokio::join!(
+                    exchange(a, on_a),
+                    exchange(b, on_b),
+                    run(a, on_a),
+                    run(b, on_b)
+                );
+                a + b + c + d
+            }
+        });
+        let (recorded, answered) = tokio::join!(withdraw, futures_util::future::join_all(callers));
+        minted += answered.iter().sum::<usize>();
+        assert_eq!(recorded, minted, "round {round}");
+        let open = operator
+            .admin(Method::GET, "/v1/runs?open=true")
+            .send()
+            .await;
+        assert_eq!(open.json["runs"], json!([]), "round {round}");
+    }
 }
 
 /// Two operators hear of the leak at once, each at another replica.

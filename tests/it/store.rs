@@ -19,6 +19,7 @@ use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
 use runmint::store::{AddClient, AddRun, EventFilter, NewKey, Store, StoredEvent};
 
+use crate::foreign::{Key, kubernetes};
 use crate::harness::{AWS, Database, START};
 
 const ACTOR: Actor = Actor::Schedule;
@@ -43,6 +44,14 @@ async fn add_client(store: &Store, name: &str) {
         .add_client(&client(name), &ACTOR, START)
         .await
         .unwrap();
+}
+
+/// Trusts an issuer; its revision.
+async fn add_issuer(store: &Store, name: &str) -> i64 {
+    let definition = serde_json::from_value(kubernetes(&[&Key::ec("k")])).unwrap();
+    let name = Name::parse("name", name).unwrap();
+    let added = store.add_trusted_issuer(&name, &definition, &ACTOR, START);
+    added.await.unwrap().revision
 }
 
 /// A run of `client` that is open for an hour; its request token's hash is `hash of ` its id.

@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::auth::address::{PublicOnly, is_public};
 use crate::auth::strict_json;
+use crate::auth::unverified::shown;
 use crate::domain::InvalidField;
 use crate::domain::trusted_issuer::Definition;
 
@@ -72,11 +73,13 @@ pub(super) async fn get(
     url: &str,
     private_network: bool,
 ) -> Result<(Value, Option<i64>), String> {
-    let parsed = Url::parse(url).map_err(|_| format!("{url:?} is no URL"))?;
+    // The issuer may have supplied it.
+    let shown = shown(url);
+    let parsed = Url::parse(url).map_err(|_| format!("{shown} is no URL"))?;
     match parsed.scheme() {
         "https" => {}
         "http" if private_network => {}
-        _ => return Err(format!("{url} is not https")),
+        _ => return Err(format!("{shown} is not https")),
     }
     // A name is looked at when it is resolved; an address in a URL is not resolved.
     let address = match parsed.host() {
@@ -86,13 +89,13 @@ pub(super) async fn get(
     };
     if !private_network && address.is_some_and(|address| !is_public(address)) {
         return Err(format!(
-            "{url} is at a private address, which `private_network` does not allow"
+            "{shown} is at a private address, which `private_network` does not allow"
         ));
     }
-    let failed = |error: reqwest::Error| format!("{url} did not answer: {}", root_cause(&error));
+    let failed = |error: reqwest::Error| format!("{shown} did not answer: {}", root_cause(&error));
     let mut response = client.get(parsed).send().await.map_err(failed)?;
     if response.status() != reqwest::StatusCode::OK {
-        return Err(format!("{url} answered {}", response.status().as_u16()));
+        return Err(format!("{shown} answered {}", response.status().as_u16()));
     }
     let max_age = response
         .headers()
@@ -102,11 +105,11 @@ pub(super) async fn get(
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_BYTES {
-            return Err(format!("{url} answered more than {MAX_BYTES} bytes"));
+            return Err(format!("{shown} answered more than {MAX_BYTES} bytes"));
         }
         body.extend_from_slice(&chunk);
     }
-    let document = strict_json::parse(&body).map_err(|_| format!("{url} answered no JSON"))?;
+    let document = strict_json::parse(&body).map_err(|_| format!("{shown} answered no JSON"))?;
     Ok((document, max_age))
 }
 

@@ -4,9 +4,9 @@ use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
 use runmint::domain::time::Timestamp;
-use runmint::store::{Authority, Entry, Outcome, Store};
+use runmint::store::{Authority, Entry, Outcome, Store, Take};
 
-use super::{ACTOR, add_client, add_run, at, change, events, signing_store};
+use super::{ACTOR, add_client, add_issuer, add_run, at, change, events, signing_store};
 use crate::harness::{AWS, Database, START};
 
 fn entry(version: i64, authority: Authority, now: Timestamp, expires_at: Timestamp) -> Entry {
@@ -34,6 +34,30 @@ fn of_client(name: &str) -> Authority {
 
 async fn tokens_until(store: &Store, version: usize) -> i64 {
     store.keys().await.unwrap()[version - 1].tokens_until.0
+}
+
+#[tokio::test]
+async fn a_foreign_token_is_not_taken_for_what_no_key_signs() {
+    let store = signing_store(&Database::new().await).await;
+    let revision = add_issuer(&store, "k8s").await;
+    let record = async |version: i64, by: &str| {
+        let take = Take {
+            id: "token".to_owned(),
+            by: by.to_owned(),
+            until: at(60),
+            issuer: "k8s".to_owned(),
+            revision,
+        };
+        let entry = Entry {
+            take: Some(take),
+            ..entry(version, Authority::Workload, at(1), at(60))
+        };
+        store.record(&[entry]).await.unwrap()
+    };
+    assert_eq!(record(2, "first").await, [Outcome::NotSigning]);
+    assert!(!store.is_taken("token").await.unwrap());
+    assert_eq!(record(1, "second").await, [Outcome::Recorded]);
+    assert_eq!(record(1, "third").await, [Outcome::TakenBefore]);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! The secrets of clients.
 
-use runmint::domain::event::EventKind;
+use runmint::domain::event::{Event, EventKind};
 use runmint::domain::secret::{NewSecret, SecretInfo};
-use runmint::store::{Store, StoreError};
+use runmint::store::{AddRun, OpenSession, Store, StoreError, Take, Taken, Word};
 
-use super::{ACTOR, add_client, at, events, hash};
-use crate::harness::Database;
+use super::{ACTOR, add_client, add_issuer, at, events, hash, opened, run};
+use crate::harness::{Database, START};
 
 fn secret(hash: &str, expires_at: Option<i64>) -> NewSecret {
     NewSecret {
@@ -23,6 +23,55 @@ async fn add(store: &Store, secret: &NewSecret, now: i64) -> Result<bool, StoreE
 async fn ids(store: &Store, now: i64) -> Vec<String> {
     let secrets = store.client_secrets("atlantis", at(now)).await.unwrap();
     secrets.into_iter().map(|secret| secret.id).collect()
+}
+
+#[tokio::test]
+async fn a_session_is_its_client_s_and_its_issuer_s_and_opens_runs_while_it_lives() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let revision = add_issuer(&store, "ci").await;
+    let event = Event::new(START, EventKind::ClientSessionOpened, ACTOR);
+    let open = async |client: &str, token: &str, revision: i64| {
+        let take = Take {
+            id: token.to_owned(),
+            by: "request".to_owned(),
+            until: at(60),
+            issuer: "ci".to_owned(),
+            revision,
+        };
+        let secret = secret(&format!("session by {token}"), Some(60));
+        let opened = store.open_session(client, &secret, &take, &event).await;
+        opened.unwrap()
+    };
+    assert_eq!(
+        open("removed", "one", revision).await,
+        OpenSession::ClientGone
+    );
+    let changed = OpenSession::NotTaken(Taken::IssuerChanged);
+    assert_eq!(open("atlantis", "one", revision + 1).await, changed);
+    assert_eq!(open("atlantis", "one", revision).await, OpenSession::Opened);
+    assert_eq!(
+        events(&store, EventKind::ClientSessionOpened).await.len(),
+        1
+    );
+
+    let session = Word::Secret {
+        hash: "session by one",
+        issuer: "ci",
+    };
+    let add = async |id: &str| {
+        let run = run(id, "atlantis");
+        let (hash, event) = (hash(id), opened(&run));
+        let added = store.add_run(&run, &hash, Some(session), &event).await;
+        added.unwrap()
+    };
+    assert_eq!(add("1").await, AddRun::Added);
+    let removed = store.remove_trusted_issuer("ci", &ACTOR, at(1)).await;
+    assert!(removed.unwrap());
+    assert_eq!(add("2").await, AddRun::ClientGone);
+    assert_eq!(store.find_run("2").await.unwrap(), None);
+    let run = store.find_run("1").await.unwrap().unwrap();
+    assert_eq!(run.closed_at, Some(at(1)));
 }
 
 #[tokio::test]
