@@ -344,17 +344,17 @@ impl<'a> EventRow<'a> {
             at: at.0,
             kind: kind.as_str(),
             actor: actor.to_string(),
-            request_id: bounded(request_id),
+            request_id: bounded(request_id.as_deref()),
             run: run.as_deref(),
-            run_id: bounded(run_id),
-            subject: bounded(subject),
-            audience: bounded(audience),
+            run_id: bounded(run_id.as_deref()),
+            subject: bounded(subject.as_deref()),
+            audience: bounded(audience.as_deref()),
             jti: jti.as_deref(),
             kid: kid.as_deref(),
             expires_at: expires_at.map(|at| at.0),
             reason: match actor {
                 Actor::Anonymous | Actor::Client(_) | Actor::Issuer(_) | Actor::Run(_) => {
-                    bounded(reason)
+                    bounded(reason.as_deref())
                 }
                 // What was changed is on record whole; the size of a request bounds it.
                 _ => reason.as_deref().map(printable),
@@ -364,8 +364,8 @@ impl<'a> EventRow<'a> {
 }
 
 /// Nothing that could look like another line, and no more than [`MAX_TEXT`].
-fn bounded(text: &Option<String>) -> Option<Cow<'_, str>> {
-    let text = printable(text.as_deref()?);
+fn bounded(text: Option<&str>) -> Option<Cow<'_, str>> {
+    let text = printable(text?);
     if text.len() <= MAX_TEXT {
         return Some(text);
     }
