@@ -204,7 +204,8 @@ proptest! {
         subject in subjects(NEAR_NAME, NEAR_PROJECT),
         audience in "[ab]{1,2}",
     ) {
-        prop_assume!(grants.iter().enumerate().all(|(index, grant)| grant.check(index).is_ok()));
+        // Left out, not assumed: of a hundred thousand cases too many would be thrown away.
+        let grants: Vec<_> = grants.into_iter().filter(|grant| grant.check(0).is_ok()).collect();
         let asked = Audience::parse("audiences", &audience).unwrap();
         let covering: Vec<_> = grants
             .iter()
