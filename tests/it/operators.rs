@@ -274,7 +274,7 @@ async fn admin_is_the_configured_token_and_nothing_else() {
             call
         };
         let answer = call.send().await;
-        answer.assert_problem(422, "invalid-field", "name");
+        answer.assert_problem(409, "conflict", "");
         assert!(answer.text.contains("admin.previous_token"), "{answer:?}");
     }
     assert_eq!(get(&app, "/v1/operators/admin/tokens").await, json!([]));

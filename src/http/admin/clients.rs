@@ -39,6 +39,7 @@ pub(in crate::http) struct AddClient {
     #[serde(default)]
     aws_session_tags: bool,
     /// How long its secret is good for, in seconds; until it is removed when left out.
+    #[schema(minimum = 1, maximum = 315_360_000)]
     secret_expires_in: Option<i64>,
 }
 

@@ -15,7 +15,6 @@ use super::secrets::{AddSecret, SecretView};
 use crate::app::App;
 use crate::auth::secret::{Kind, Secret};
 use crate::auth::{FullOperator, Operator};
-use crate::domain::InvalidField;
 use crate::domain::name::Name;
 use crate::domain::operator::{Access, CONFIGURED, Operator as KnownOperator};
 use crate::domain::secret::{NewSecret, expiry, is_id};
@@ -26,11 +25,17 @@ use crate::domain::time::Timestamp;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddOperator {
     /// Its name: letters, digits, `-`, `_`; not `admin`.
-    #[schema(example = "alice")]
+    #[schema(
+        example = "alice",
+        min_length = 1,
+        max_length = 90,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     name: String,
     /// What it may do: `full` is everything, `read` is to look at everything.
     access: Access,
     /// How long its token is good for, in seconds; until it is removed when left out.
+    #[schema(minimum = 1, maximum = 315_360_000)]
     token_expires_in: Option<i64>,
 }
 
@@ -333,11 +338,13 @@ fn known_name(name: &str) -> Result<Name, Problem> {
     Name::parse("name", name).map_err(|_| Problem::not_found("operator"))
 }
 
-fn not_configured(name: Name) -> Result<Name, InvalidField> {
+fn not_configured(name: Name) -> Result<Name, Problem> {
     if name.as_str() == CONFIGURED {
-        return Err(InvalidField::new(
-            "name",
-            "is `admin`, the operator of the configured admin token: it changes with the settings \
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "It exists already",
+            "`admin` is the operator of the configured admin token: it changes with the settings \
              `admin.token` and `admin.previous_token` alone",
         ));
     }

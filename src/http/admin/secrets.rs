@@ -64,6 +64,7 @@ impl SecretView {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AddSecret {
     /// In seconds; until it is removed when left out.
+    #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }
 

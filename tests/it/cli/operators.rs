@@ -76,7 +76,7 @@ async fn an_operator_works_with_its_own_token_until_it_is_removed() {
     let gone = server.cli(&["operators", "remove", "auditor"]).await;
     gone.refused(3, &["no such operator", "`operators list`"]);
     let configured = server.cli(&["operators", "remove", "admin"]).await;
-    configured.refused(2, &["`name` is `admin`", "admin.previous_token"]);
+    configured.refused(3, &["`admin` is the operator", "admin.previous_token"]);
     let path = server
         .cli(&["operators", "tokens", "list", "../keys"])
         .await;
