@@ -260,8 +260,9 @@ fn no_forwarded_address_is_a_fault_or_lets_a_caller_choose_another_s() {
         ..ProptestConfig::default()
     };
     config.cases *= 2;
-    proptest!(config, |(headers in vec(forwarded(), 0..4), last in any::<std::net::Ipv4Addr>())| {
-        prop_assume!(last.octets()[0] != 10);
+    proptest!(config, |(headers in vec(forwarded(), 0..4), last in 0x0b00_0000_u32..)| {
+        // From 11.0.0.0 on: no address of the trusted network, without throwing cases away.
+        let last = std::net::Ipv4Addr::from(last);
         let headers: Vec<&[u8]> = headers.iter().map(Vec::as_slice).collect();
         let direct = limits.caller(last.into(), std::iter::empty());
         // Who is no proxy counts for itself, whatever it says.
