@@ -20,6 +20,7 @@ pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod mint;
+pub mod runner;
 pub mod server;
 pub mod store;
 pub mod tls;
