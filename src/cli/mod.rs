@@ -9,6 +9,7 @@ mod events;
 mod healthcheck;
 mod issuers;
 mod keys;
+mod open;
 mod operator;
 mod operators;
 mod output;
@@ -26,6 +27,7 @@ use self::operator::{AdminArgs, OperatorError};
 use self::output::{Format, Printer};
 use crate::app::AppError;
 use crate::config::{ConfigError, Settings};
+use crate::runner::SecretText;
 use crate::store::StoreError;
 use crate::tls::TlsError;
 
@@ -104,7 +106,7 @@ enum CliError {
     /// The admin listener.
     #[error(transparent)]
     Operator(#[from] OperatorError),
-    /// The public listener, asked with a client secret.
+    /// The public listener, asked as a client.
     #[error(transparent)]
     Public(OperatorError),
 }
@@ -135,7 +137,8 @@ impl CliError {
                 Some("is `runmint serve` running? `--url` (RUNMINT_URL) names its public listener")
             }
             Self::Public(OperatorError::Refused { status: 401, .. }) => Some(
-                "`runmint clients add` prints a client's secret; look at RUNMINT_CLIENT_SECRET",
+                "`runmint clients add` prints a client's secret; look at RUNMINT_CLIENT_SECRET, or \
+                 at the file that `--client-secret-file` names",
             ),
             Self::Io(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another process listens there: stop it, or choose another address")
@@ -182,6 +185,13 @@ async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
     }
+}
+
+/// A secret of the environment; one that is set to nothing is none.
+fn variable(name: &str) -> Option<SecretText> {
+    let value = std::env::var_os(name)?;
+    let text = value.to_string_lossy();
+    (!text.is_empty()).then(|| SecretText::new(text))
 }
 
 impl Common {

@@ -39,17 +39,25 @@ impl Printer {
 
     /// Data: JSON as it is, or the lines that `text` makes of it.
     pub(super) fn data(&self, value: &Value, text: impl FnOnce(&Value) -> Vec<String>) {
+        let rendered = self.rendered(value, text);
+        // A reader that has gone away (`| head`) is no error.
+        let _ = std::io::stdout().lock().write_all(rendered.as_bytes());
+    }
+
+    /// What [`Self::data`] prints.
+    pub(super) fn rendered(
+        &self,
+        value: &Value,
+        text: impl FnOnce(&Value) -> Vec<String>,
+    ) -> String {
         let lines = match self.format {
             Format::Json => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
             Format::Text => text(value),
         };
-        let mut out = std::io::stdout().lock();
-        for line in lines {
-            // A reader that has gone away (`| head`) is no error.
-            if writeln!(out, "{line}").is_err() {
-                return;
-            }
-        }
+        lines
+            .iter()
+            .flat_map(|line| [line.as_str(), "\n"])
+            .collect()
     }
 
     /// Talk, for people only.
