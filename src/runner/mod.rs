@@ -6,6 +6,7 @@
 //! [`Environment`].
 
 pub mod environment;
+mod http;
 pub mod request;
 pub mod text;
 pub mod token;
