@@ -11,6 +11,7 @@ pub mod request;
 pub mod text;
 pub mod token;
 pub mod variables;
+pub mod vault;
 
 pub use self::environment::Environment;
 pub use self::text::SecretText;
