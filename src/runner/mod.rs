@@ -6,10 +6,12 @@
 //! [`Environment`].
 
 pub mod environment;
+mod http;
 pub mod request;
 pub mod text;
 pub mod token;
 pub mod variables;
+pub mod vault;
 
 pub use self::environment::Environment;
 pub use self::text::SecretText;
