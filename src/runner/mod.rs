@@ -5,10 +5,13 @@
 //! Printing is left to `cli`, and so is reading the process's environment, which comes in as an
 //! [`Environment`].
 
+pub mod account;
 pub mod environment;
+pub mod reader;
 pub mod request;
 pub mod text;
 pub mod token;
+pub mod token_file;
 pub mod variables;
 
 pub use self::environment::Environment;
