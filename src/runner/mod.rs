@@ -5,11 +5,14 @@
 //! Printing is left to `cli`, and so is reading the process's environment, which comes in as an
 //! [`Environment`].
 
+pub mod account;
 pub mod environment;
 mod http;
+pub mod reader;
 pub mod request;
 pub mod text;
 pub mod token;
+pub mod token_file;
 pub mod variables;
 pub mod vault;
 
