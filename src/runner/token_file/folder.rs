@@ -65,6 +65,18 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder's absolute path.
+    pub fn dir(&self) -> &Path {
+        &self.path
+    }
+
+    /// The paths of all files of the session.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let names = self.names();
+        let names = names.iter().flatten();
+        names.map(|name| self.path(name)).collect()
+    }
+
     /// The absolute path of the file with this name.
     pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -95,6 +107,18 @@ impl Folder {
             names.insert(name.to_owned());
         }
         write(&path, content, self.rules)
+    }
+
+    /// Removes one file of the session; it may be written again.
+    ///
+    /// # Errors
+    /// [`FileError`], if it is there and cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), FileError> {
+        let names = self.names();
+        if names.as_ref().is_some_and(|names| names.contains(name)) {
+            remove(&self.path(name))?;
+        }
+        Ok(())
     }
 
     /// Ends the session: its files are removed, and the folder with them if it was made for the

@@ -209,6 +209,22 @@ pub enum GcpCredentialKind {
 }
 
 impl Provider {
+    /// Whose credentials, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Aws(_) => "AWS",
+            Self::Azure(_) => "Azure",
+            Self::Gcp(_) => "GCP",
+            Self::Hcp(_) => "HCP",
+            Self::Kubernetes(_) => "Kubernetes",
+            Self::Manual(_) => "the token by hand",
+            Self::Vault(_) => "Vault",
+            Self::VaultBackedAws(_) => "AWS by Vault",
+            Self::VaultBackedAzure(_) => "Azure by Vault",
+            Self::VaultBackedGcp(_) => "GCP by Vault",
+        }
+    }
+
     /// The audience of the token that the configuration needs; those that are Vault-backed use the
     /// login of another one.
     pub fn audience(&self) -> Option<&str> {
