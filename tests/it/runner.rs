@@ -1,0 +1,3 @@
+//! The runner's side, part by part.
+
+mod session;
