@@ -292,7 +292,10 @@ async fn tokens_are_renewed_unless_they_are_of_another_kind() {
     let scene = Scene::new().await;
     let login = scene.login().await.unwrap();
     scene.server.take_asked();
-    let lease = scene.client.renew(&login.token).await.unwrap();
+    // In a task of its own, as whoever keeps it does.
+    let (client, of_run) = (scene.client.clone(), login.token.clone());
+    let renewing = tokio::spawn(async move { client.renew(&of_run).await });
+    let lease = renewing.await.unwrap().unwrap();
     assert_eq!((lease.seconds, lease.renewable), (1_200, true));
     let asked = scene.server.take_asked();
     assert_eq!(asked[0].uri, "/v1/auth/token/renew-self");
@@ -678,6 +681,10 @@ async fn what_is_no_answer_is_refused_and_nothing_of_it_is_told() {
         let error = scene.login().await.unwrap_err();
         assert!(error.to_string().contains("`auth.client_token`"), "{error}");
     }
+    let auth = json!({"client_token": "", "mfa_requirement": {"mfa_request_id": "1"}});
+    scene.server.instead([Instead::Json(json!({"auth": auth}))]);
+    let error = scene.login().await.unwrap_err().to_string();
+    assert!(error.contains("second factor"), "{error}");
 }
 
 #[tokio::test]
