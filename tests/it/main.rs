@@ -63,6 +63,7 @@ mod request;
 mod rotation;
 #[cfg(test)]
 mod runner;
+mod runner_vault;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
