@@ -120,6 +120,14 @@ impl Family {
         }
     }
 
+    /// Whether runmint does more with it than refuse it.
+    pub(super) fn is_supported(self) -> bool {
+        !matches!(
+            self,
+            Self::TencentCloud | Self::HvsBackedAws | Self::HvsBackedGcp
+        )
+    }
+
     /// The variable that switches the configuration on.
     pub(super) fn switch(self, tag: Option<&Tag>) -> String {
         self.explicit(self.row().1, tag)
