@@ -91,7 +91,7 @@ pub async fn prepare(
         (Some(said), Some(is)) if said != is => return Err(PreparationError::Phase { said, is }),
         (said, is) => said.or(is),
     };
-    let configurations = read(environment, phase).map_err(PreparationError::Variables)?;
+    let configurations = read(environment, phase, tag).map_err(PreparationError::Variables)?;
     if let Some(run) = &run {
         may_ask(run, &configurations)?;
     }

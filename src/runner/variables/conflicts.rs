@@ -1,7 +1,11 @@
 //! Variables that stand in the way of what the run will be given.
 //!
-//! Only configurations without a tag set variables that an SDK reads by itself; tagged ones are
-//! handed over by name. A manual token has a variable of its own for each tag.
+//! Only the chosen configuration of each provider sets variables that an SDK reads by itself: the one
+//! without a tag, unless another tag is asked for. The others are handed over by name. A manual token
+//! has a variable of its own for each tag.
+//!
+//! What the run's own variables replace is not in their way: the web identity of a pod, the request
+//! URL of a CI system.
 
 use super::configuration::{Configuration, Provider, Tag};
 use super::names::{Family, MANUAL_TOKEN};
@@ -36,11 +40,6 @@ const AWS: &[Rivals] = &[
         When::Set,
         "names a profile, whose credentials would be used instead",
     ),
-    (
-        &["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"],
-        When::Set,
-        "belongs to another web identity (a pod's?), and only one can be used",
-    ),
 ];
 
 /// However Azure's credentials are got. azurerm takes a certificate, then a secret, then the token.
@@ -69,12 +68,7 @@ const AZURE: &[Rivals] = &[
 
 const AZURE_DIRECT: &[Rivals] = &[
     (
-        &[
-            "ARM_OIDC_REQUEST_TOKEN",
-            "ARM_OIDC_REQUEST_URL",
-            "ARM_OIDC_TOKEN",
-            "ARM_OIDC_TOKEN_FILE_PATH",
-        ],
+        &["ARM_OIDC_TOKEN", "ARM_OIDC_TOKEN_FILE_PATH"],
         When::Set,
         "brings another token, and only one can be used",
     ),
@@ -147,26 +141,35 @@ pub(super) fn check(
     environment: &Environment,
     enabled: &Enabled,
     configurations: &[Configuration],
+    chosen: Option<&str>,
     problems: &mut Problems,
 ) {
+    let chosen_of = |family: Family| {
+        let of_family = enabled.iter().filter(|(known, _)| *known == family);
+        let tags: Vec<_> = of_family.map(|(_, tag)| tag.as_ref()).collect();
+        let asked = tags
+            .iter()
+            .find(|tag| tag.is_some() && tag.map(Tag::as_str) == chosen);
+        asked.or(tags.iter().find(|tag| tag.is_none())).copied()
+    };
     for (family, tag) in enabled {
-        match (family, tag) {
-            (Family::Manual, tag) => problems.extend(manual_token(environment, tag.as_ref())),
-            (family, None) => problems.extend(present_rivals(environment, *family)),
-            (_, Some(_)) => {}
+        if *family == Family::Manual {
+            problems.extend(manual_token(environment, tag.as_ref()));
+        } else if chosen_of(*family) == Some(tag.as_ref()) {
+            problems.extend(present_rivals(environment, *family, tag.as_ref()));
         }
     }
     for (direct, by_vault) in SAME_CLOUD {
-        if enabled.contains(&(direct, None)) && enabled.contains(&(by_vault, None)) {
-            let direct = direct.switch(None);
+        if let (Some(direct_tag), Some(tag)) = (chosen_of(direct), chosen_of(by_vault)) {
+            let direct = direct.switch(direct_tag);
             let rule = format!(
                 "sets the same credentials as `{direct}`: switch one of them off, or give it a tag"
             );
-            problems.insert(InvalidVariable::new(by_vault.switch(None), rule));
+            problems.insert(InvalidVariable::new(by_vault.switch(tag), rule));
         }
     }
     for Configuration { tag, provider } in configurations {
-        if tag.is_none() {
+        if chosen_of(Family::of(provider)) == Some(tag.as_ref()) {
             problems.extend(differing(environment, provider));
         }
     }
@@ -179,8 +182,12 @@ fn manual_token(environment: &Environment, tag: Option<&Tag>) -> Option<InvalidV
     Some(InvalidVariable::new(variable, rule))
 }
 
-fn present_rivals(environment: &Environment, family: Family) -> Vec<InvalidVariable> {
-    let switch = family.switch(None);
+fn present_rivals(
+    environment: &Environment,
+    family: Family,
+    tag: Option<&Tag>,
+) -> Vec<InvalidVariable> {
+    let switch = family.switch(tag);
     let mut present = Vec::new();
     for (variables, when, what) in rivals(family).into_iter().flatten() {
         for variable in *variables {
@@ -188,7 +195,12 @@ fn present_rivals(environment: &Environment, family: Family) -> Vec<InvalidVaria
                 .find(variable)
                 .is_some_and(|value| when.holds(value))
             {
-                let rule = format!("{what}: unset it, or give `{switch}` a tag");
+                let rule = match tag {
+                    None => format!("{what}: unset it, or give `{switch}` a tag"),
+                    Some(_) => {
+                        format!("{what}: unset it, or leave `{switch}` to Terraform's aliases")
+                    }
+                };
                 present.push(InvalidVariable::new(*variable, rule));
             }
         }

@@ -62,13 +62,14 @@ type Enabled = BTreeSet<(Family, Option<Tag>)>;
 
 /// What `environment` asks for in `phase`; without a phase, because nobody knows it, what is the same
 /// in both. In the order of HCP Terraform's table, the configuration without a tag before the tagged
-/// ones.
+/// ones. `chosen` is the tag whose configurations the command's own variables are for.
 ///
 /// # Errors
 /// All that is wrong, so that it can be mended in one go.
 pub fn read(
     environment: &Environment,
     phase: Option<Phase>,
+    chosen: Option<&str>,
 ) -> Result<Vec<Configuration>, Vec<InvalidVariable>> {
     let mut problems = Problems::new();
     let enabled = switches::read(environment, &mut problems);
@@ -89,7 +90,13 @@ pub fn read(
             configurations.push(Configuration { tag, provider });
         }
     }
-    conflicts::check(environment, &enabled, &configurations, &mut problems);
+    conflicts::check(
+        environment,
+        &enabled,
+        &configurations,
+        chosen,
+        &mut problems,
+    );
 
     if problems.is_empty() {
         Ok(configurations)

@@ -6,7 +6,7 @@
 
 use crate::domain::phase::Phase;
 
-use super::configuration::Tag;
+use super::configuration::{Provider, Tag};
 
 /// The variables of one provider, in the order of HCP Terraform's table.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -27,6 +27,24 @@ pub(super) enum Family {
     HvsBackedAws,
     /// Known, so that it can be refused.
     HvsBackedGcp,
+}
+
+impl Family {
+    /// Whose configuration it is.
+    pub(super) fn of(provider: &Provider) -> Self {
+        match provider {
+            Provider::Aws(_) => Self::Aws,
+            Provider::Azure(_) => Self::Azure,
+            Provider::Gcp(_) => Self::Gcp,
+            Provider::Hcp(_) => Self::Hcp,
+            Provider::Kubernetes(_) => Self::Kubernetes,
+            Provider::Manual(_) => Self::Manual,
+            Provider::Vault(_) => Self::Vault,
+            Provider::VaultBackedAws(_) => Self::VaultBackedAws,
+            Provider::VaultBackedAzure(_) => Self::VaultBackedAzure,
+            Provider::VaultBackedGcp(_) => Self::VaultBackedGcp,
+        }
+    }
 }
 
 /// A variable of a family, besides its switch.

@@ -26,7 +26,7 @@ use crate::harness::{AWS, OpenRun, TestApp, run_body};
 
 const AZURE: &str = "api://AzureADTokenExchange";
 const GCP: &str =
-    "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x";
+    "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/runmint";
 const HCP: &str = "iam/project/0/service-principal/s/workload-identity-provider/w";
 const KUBERNETES: &str = "kubernetes.example.com";
 const NEXUS: &str = "nexus.example.com";
@@ -56,7 +56,7 @@ const EVERYTHING: [(&str, &str); 16] = [
     ("TFC_GCP_PROVIDER_AUTH", "true"),
     (
         "TFC_GCP_WORKLOAD_PROVIDER_NAME",
-        "projects/1/locations/global/workloadIdentityPools/p/providers/x",
+        "projects/1/locations/global/workloadIdentityPools/pool/providers/runmint",
     ),
     (
         "TFC_GCP_RUN_SERVICE_ACCOUNT_EMAIL",

@@ -8,12 +8,11 @@ use super::*;
 const IN_THE_WAY: &[(&str, &[&str], &str)] = &[
     (AWS, &["AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=a", "AWS_SESSION_TOKEN=a"], "static key, which SDKs would use instead: unset it, or give `TFC_AWS_PROVIDER_AUTH` a tag"),
     (AWS, &["AWS_PROFILE=a"], "names a profile"),
-    (AWS, &["AWS_ROLE_ARN=a", "AWS_WEB_IDENTITY_TOKEN_FILE=/a"], "another web identity"),
     (AZURE, &["ARM_CLIENT_ID=22222222-2222-2222-2222-222222222222"], "something else than `TFC_AZURE_RUN_CLIENT_ID`"),
     (AZURE, &["ARM_CLIENT_SECRET=a", "ARM_CLIENT_SECRET_FILE_PATH=/a"], "holds a secret"),
     (AZURE, &["ARM_CLIENT_CERTIFICATE=a", "ARM_CLIENT_CERTIFICATE_PATH=/a"], "holds a certificate"),
     (AZURE, &["ARM_CLIENT_ID_FILE_PATH=/a"], "names another application"),
-    (AZURE, &["ARM_OIDC_TOKEN=a", "ARM_OIDC_TOKEN_FILE_PATH=/a", "ARM_OIDC_REQUEST_URL=a", "ARM_OIDC_REQUEST_TOKEN=a"], "brings another token"),
+    (AZURE, &["ARM_OIDC_TOKEN=a", "ARM_OIDC_TOKEN_FILE_PATH=/a"], "brings another token"),
     (AZURE, &["ARM_USE_OIDC=false", "ARM_USE_OIDC=no"], "turns off the way in"),
     (AZURE, &["ARM_USE_MSI=true", "ARM_USE_MSI=1", "ARM_USE_AKS_WORKLOAD_IDENTITY=true"], "identity of a pod or a machine"),
     (GCP, &["GOOGLE_CREDENTIALS=a", "GOOGLE_APPLICATION_CREDENTIALS=/a", "GOOGLE_OAUTH_ACCESS_TOKEN=a", "GOOGLE_CLOUD_KEYFILE_JSON=a", "GCLOUD_KEYFILE_JSON=a"], "other credentials, which would be used instead"),
@@ -23,7 +22,7 @@ const IN_THE_WAY: &[(&str, &[&str], &str)] = &[
     (KUBERNETES, &["KUBE_TOKEN=a"], "holds another token"),
     (HCP, &["HCP_CRED_FILE=/a"], "names other credentials"),
     (HCP, &["HCP_CLIENT_ID=a", "HCP_CLIENT_SECRET=a"], "service principal's key"),
-    (VAULT_BACKED_AWS, &["AWS_ACCESS_KEY_ID=a", "AWS_PROFILE=a", "AWS_ROLE_ARN=a"], "give `TFC_VAULT_BACKED_AWS_AUTH` a tag"),
+    (VAULT_BACKED_AWS, &["AWS_ACCESS_KEY_ID=a", "AWS_PROFILE=a"], "give `TFC_VAULT_BACKED_AWS_AUTH` a tag"),
     (VAULT_BACKED_AZURE, &["ARM_CLIENT_ID=22222222-2222-2222-2222-222222222222", "ARM_CLIENT_SECRET=a", "ARM_USE_OIDC=true", "ARM_USE_MSI=true"], "give `TFC_VAULT_BACKED_AZURE_AUTH` a tag"),
     (VAULT_BACKED_GCP, &["GOOGLE_CREDENTIALS=a"], "give `TFC_VAULT_BACKED_GCP_AUTH` a tag"),
     ("TFC_WORKLOAD_IDENTITY_AUDIENCE=me", &["TFC_WORKLOAD_IDENTITY_TOKEN=a"], "has a token in it already"),
@@ -46,6 +45,41 @@ fn variables_in_the_way() {
     }
 }
 
+/// The command's own variables are those of the tag, so what is in their way is what counts.
+#[test]
+fn a_chosen_tag_has_rivals_of_its_own() {
+    let tagged = "TFC_AWS_PROVIDER_AUTH_X=true \
+                  TFC_AWS_RUN_ROLE_ARN_X=arn:aws:iam::123456789012:role/x AWS_PROFILE=a";
+    let named = |text: &str, chosen| {
+        let problems = read(&pairs(text).collect(), PLAN, chosen).err();
+        let problems = problems.unwrap_or_default().into_iter();
+        problems
+            .map(|problem| problem.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(named(tagged, None), Vec::<String>::new());
+    let [problem] = &named(tagged, Some("X"))[..] else {
+        panic!("{:?}", named(tagged, Some("X")));
+    };
+    assert!(problem.contains("AWS_PROFILE") && problem.contains("`TFC_AWS_PROVIDER_AUTH_X`"));
+    // Another tag leaves the one without a tag in its place.
+    let both = format!("{AWS} {tagged}");
+    assert!(named(&both, Some("Y"))[0].contains("give `TFC_AWS_PROVIDER_AUTH` a tag"));
+}
+
+/// A pod's web identity, a CI system's request URL: the run's own take their place.
+#[test]
+fn what_is_replaced_is_in_nobody_s_way() {
+    let replaced = [
+        "AWS_ROLE_ARN=a",
+        "AWS_WEB_IDENTITY_TOKEN_FILE=/a",
+        "ARM_OIDC_REQUEST_URL=https://ci.example.com",
+        "ARM_OIDC_REQUEST_TOKEN=a",
+    ];
+    let text = format!("{AWS} {AZURE} {}", replaced.join(" "));
+    assert!(read(&pairs(&text).collect(), PLAN, None).is_ok());
+}
+
 #[test]
 fn no_value_is_repeated() {
     let mut variables = Vec::new();
@@ -60,7 +94,7 @@ fn no_value_is_repeated() {
         let (variable, _) = other.split_once('=').unwrap();
         variables.push((variable.to_owned(), "s3cr3t ?"));
     }
-    let problems = read(&variables.into_iter().collect(), None).unwrap_err();
+    let problems = read(&variables.into_iter().collect(), None, None).unwrap_err();
     assert!(problems.len() > 50, "{problems:#?}");
     for problem in problems {
         assert!(!problem.to_string().contains("s3cr3t"), "{problem}");

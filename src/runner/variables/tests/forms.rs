@@ -65,7 +65,7 @@ fn each_value_must_have_its_form() {
             };
             let needs = pairs(login).chain(pairs(needs));
             let environment: Environment = needs.chain([(*variable, *value)]).collect();
-            let problems = read(&environment, Some(Phase::Plan)).unwrap_err();
+            let problems = read(&environment, Some(Phase::Plan), None).unwrap_err();
             let [problem] = &problems[..] else {
                 panic!("{variable}={value}: {problems:#?}");
             };

@@ -43,7 +43,7 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn read_in(phase: Option<Phase>, text: &str) -> Answer {
-    read(&pairs(text).collect(), phase)
+    read(&pairs(text).collect(), phase, None)
 }
 
 fn read_plan(text: &str) -> Answer {

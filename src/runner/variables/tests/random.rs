@@ -56,8 +56,8 @@ proptest! {
         let mut shuffled = in_order.clone();
         fastrand::Rng::with_seed(seed).shuffle(&mut shuffled);
         for phase in [None, Some(Phase::Plan), Some(Phase::Apply)] {
-            let read_once = read(&in_order.iter().cloned().collect(), phase);
-            prop_assert_eq!(&read_once, &read(&shuffled.iter().cloned().collect(), phase));
+            let read_once = read(&in_order.iter().cloned().collect(), phase, None);
+            prop_assert_eq!(&read_once, &read(&shuffled.iter().cloned().collect(), phase, None));
             match read_once {
                 Ok(configurations) => for configuration in configurations {
                     if let Some(audience) = configuration.provider.audience() {
@@ -88,8 +88,8 @@ proptest! {
     ) {
         let variables = roles.into_iter().chain([("TFC_AWS_PROVIDER_AUTH", "true")]);
         let environment: Environment = variables.collect();
-        let [plan, apply] = Phase::ALL.map(|phase| read(&environment, Some(phase)));
-        match read(&environment, None) {
+        let [plan, apply] = Phase::ALL.map(|phase| read(&environment, Some(phase), None));
+        match read(&environment, None, None) {
             Ok(both) => prop_assert_eq!((Ok(both.clone()), Ok(both)), (plan, apply)),
             Err(_) => prop_assert!(plan.is_err() || plan != apply),
         }

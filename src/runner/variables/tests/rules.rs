@@ -184,6 +184,6 @@ fn the_lines_of_an_encoded_certificate_may_be_broken() {
     let encoded =
         "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBQUEK\nLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=\n";
     let broken = pairs(VAULT).chain([("TFC_VAULT_ENCODED_CACERT", encoded)]);
-    let read = read(&broken.collect(), None).unwrap();
+    let read = read(&broken.collect(), None, None).unwrap();
     assert!(line(&read[0]).contains(&format!("ca_pem: Some({pem:?})")));
 }
