@@ -1,0 +1,3 @@
+//! The runner's side, as jobs and their tools meet it.
+
+mod files;
