@@ -57,6 +57,7 @@ fn own_gid() -> u32 {
 }
 
 /// Only root can be several users. Elsewhere what needs them is passed over, and said so.
+#[expect(clippy::print_stderr, reason = "a test has nowhere else to say it")]
 fn is_root(what: &str) -> bool {
     let is_root = own_uid() == 0;
     if !is_root {

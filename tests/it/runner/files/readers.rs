@@ -47,8 +47,8 @@ fn said(hint: &str, flag: &str) -> u32 {
     digits.into_iter().next().unwrap().parse().unwrap()
 }
 
-/// Seed: pods that run as `nobody`, or as `runAsUser: 1000` with `fsGroup: 1012`, and a token file
-/// of root's.
+/// Processes that run as `nobody`, or as `runAsUser: 1000` with `fsGroup: 1012` in a pod, and a token
+/// file of root's.
 #[test]
 fn a_reader_that_is_not_root_is_denied_and_then_let_in_by_what_it_is_told() {
     if !is_root("a reader that is not root") {
