@@ -2,7 +2,7 @@
 //!
 //! The rule is POSIX's (IEEE Std 1003.1, section 4.7 "File Access Permissions"): the owner's rights
 //! count for the owner, else the group's for its members, else those of the others. It does not see
-//! what goes beyond that: access control lists, SELinux and AppArmor, a root whose capabilities were
+//! what goes beyond that: access control lists, `SELinux` and `AppArmor`, a root whose capabilities were
 //! taken away, and a container that has other files under the same path.
 
 use std::collections::VecDeque;
@@ -247,13 +247,13 @@ impl Denied {
             Class::Group => return format!("`chmod g+x {folder}`"),
             Class::Other => {}
         }
-        let mut hint = format!("name a folder that uid {uid} can pass (`--dir`, `--output`)");
-        if let Some(gid) = gid {
-            hint += &format!(", or `chgrp {gid} {folder} && chmod g+x {folder}`");
-        }
+        let change = gid.map_or_else(String::new, |gid| {
+            format!(", or `chgrp {gid} {folder} && chmod g+x {folder}`")
+        });
+        let hint = format!("name a folder that uid {uid} can pass (`--dir`, `--output`){change}");
         if self.path.parent() == Some(&self.step.path) {
             let group = gid.map_or_else(String::new, |gid| format!(" or `--group {gid}`"));
-            hint += &format!("; a session's own folder follows `--owner {uid}`{group}");
+            return format!("{hint}; a session's own folder follows `--owner {uid}`{group}");
         }
         hint
     }
@@ -309,7 +309,7 @@ struct Walk {
     end: Option<(PathBuf, io::Error)>,
 }
 
-/// As many links the kernel follows on one way (path_resolution(7)).
+/// As many links the kernel follows on one way (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
 impl Walk {

@@ -1,4 +1,5 @@
-//! The runner's side, part by part.
+//! The runner's side, as jobs and their tools meet it.
 
+mod files;
 mod session;
 mod vault;

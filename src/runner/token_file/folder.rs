@@ -82,7 +82,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Writes a file as [`write`] does, for as long as the session lasts.
+    /// Writes a file as [`write()`] does, for as long as the session lasts.
     ///
     /// # Errors
     /// [`FileError`]; [`FileError::Taken`] if somebody else's file has the name.
