@@ -51,7 +51,7 @@ fn a_chosen_tag_has_rivals_of_its_own() {
     let tagged = "TFC_AWS_PROVIDER_AUTH_X=true \
                   TFC_AWS_RUN_ROLE_ARN_X=arn:aws:iam::123456789012:role/x AWS_PROFILE=a";
     let named = |text: &str, chosen| {
-        let problems = read(&pairs(text).collect(), PLAN, chosen).err();
+        let problems = read(&pairs(text).collect(), Some(Phase::Plan), chosen).err();
         let problems = problems.unwrap_or_default().into_iter();
         problems
             .map(|problem| problem.to_string())
@@ -77,7 +77,7 @@ fn what_is_replaced_is_in_nobody_s_way() {
         "ARM_OIDC_REQUEST_TOKEN=a",
     ];
     let text = format!("{AWS} {AZURE} {}", replaced.join(" "));
-    assert!(read(&pairs(&text).collect(), PLAN, None).is_ok());
+    assert!(read(&pairs(&text).collect(), Some(Phase::Plan), None).is_ok());
 }
 
 #[test]
