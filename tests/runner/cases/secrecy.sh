@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # ../run sets what all parts share
+# What others on the machine, and readers of a log, get to see: nothing.
+
+part_secrecy() {
+    local net=(
+        TFC_AWS_PROVIDER_AUTH=true TFC_AWS_RUN_ROLE_ARN=arn:aws:iam::123456789012:role/net
+        TFC_VAULT_PROVIDER_AUTH=true TFC_VAULT_ADDR="$TEST_VAULT" TFC_VAULT_NAMESPACE=acme
+        TFC_VAULT_RUN_ROLE=net TFC_VAULT_ENCODED_CACERT="$(base64 -w 0 "$TEST_CA")"
+        TFC_WORKLOAD_IDENTITY_AUDIENCE=somebody.else
+    )
+    try "secrecy: the process list shows no token" \
+        under "${net[@]}" -- "$python" "$clients/process_list.py"
+    try "secrecy: a token printed in two writes is masked" masked_output
+    try "secrecy: nothing is left in the run's folder" nothing_in_folder
+}
+
+masked_output() {
+    under "${net[@]}" --redact -- "$python" "$clients/print_token.py" >"$folder/masked"
+    # A mask is short, half a token is not.
+    grep -qE '^before .{1,30} after$' "$folder/masked"
+}
+
+nothing_in_folder() { [ -z "$(ls -A "$folder/exec" 2>/dev/null)" ]; }
