@@ -23,7 +23,7 @@ part_aws() {
 
     cat >"$folder/aws-config" <<CONFIG
 [default]
-credential_process = $runmint token --audience aws.workload.identity --format aws-process --role-arn $role/net --role-session-name by-process
+credential_process = $runmint token --audience aws.workload.identity --format aws-process --role-arn $role/net --session-name by-process
 CONFIG
     is "aws: boto3 with a credential_process" "$as/net/by-process" \
         env AWS_CONFIG_FILE="$folder/aws-config" "${boto3[@]}"

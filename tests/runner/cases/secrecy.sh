@@ -12,7 +12,7 @@ part_secrecy() {
     try "secrecy: the process list shows no token" \
         under "${net[@]}" -- "$python" "$clients/process_list.py"
     try "secrecy: a token printed in two writes is masked" masked_output
-    try "secrecy: nothing is left in the run's folder" nothing_in_folder
+    try "secrecy: nothing is left in the run's folder" is_empty "$folder/exec"
 }
 
 masked_output() {
@@ -20,5 +20,3 @@ masked_output() {
     # A mask is short, half a token is not.
     grep -qE '^before .{1,30} after$' "$folder/masked"
 }
-
-nothing_in_folder() { [ -z "$(ls -A "$folder/exec" 2>/dev/null)" ]; }
