@@ -246,4 +246,9 @@ impl CallingRun {
     pub fn run(&self) -> &Run {
         &self.0
     }
+
+    /// The run, to be kept.
+    pub fn into_run(self) -> Run {
+        self.0
+    }
 }

@@ -48,7 +48,7 @@ pub(super) enum OperatorError {
     /// `--admin-url` is none.
     #[error("`--admin-url` is {0:?}; it must start with `http://` or `https://`")]
     Url(String),
-    /// A file that TLS takes.
+    /// A file that an option names.
     #[error("`{option}`: {}: {what}", .path.display())]
     File {
         option: &'static str,
@@ -241,7 +241,12 @@ fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, OperatorError> {
     std::fs::read(path).map_err(|error| unusable(option, path, &error))
 }
 
-fn unusable(option: &'static str, path: &Path, error: &dyn std::fmt::Display) -> OperatorError {
+/// A file that an option names and that does not serve.
+pub(super) fn unusable(
+    option: &'static str,
+    path: &Path,
+    error: &dyn std::fmt::Display,
+) -> OperatorError {
     OperatorError::File {
         option,
         path: path.to_owned(),

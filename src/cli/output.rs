@@ -18,6 +18,21 @@ pub(super) enum Format {
     Json,
     /// For people.
     Text,
+    /// `token` only: AWS credentials, for a `credential_process`.
+    AwsProcess,
+    /// `token` only: for kubectl's exec plugins.
+    ExecCredential,
+    /// `token` only: for Google's executable-sourced credentials.
+    GcpExecutable,
+    /// `token` only: as GitHub Actions' request protocol answers.
+    Github,
+}
+
+impl Format {
+    /// Whether every command can print so.
+    pub(super) fn is_general(self) -> bool {
+        matches!(self, Self::Json | Self::Text)
+    }
 }
 
 /// Prints data to stdout and talk to stderr.
@@ -39,17 +54,33 @@ impl Printer {
 
     /// Data: JSON as it is, or the lines that `text` makes of it.
     pub(super) fn data(&self, value: &Value, text: impl FnOnce(&Value) -> Vec<String>) {
+        let rendered = self.rendered(value, text);
+        // A reader that has gone away (`| head`) is no error.
+        let _ = std::io::stdout().lock().write_all(rendered.as_bytes());
+    }
+
+    /// What [`Self::data`] prints.
+    pub(super) fn rendered(
+        &self,
+        value: &Value,
+        text: impl FnOnce(&Value) -> Vec<String>,
+    ) -> String {
         let lines = match self.format {
-            Format::Json => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
             Format::Text => text(value),
+            _ => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
         };
+        lines
+            .iter()
+            .flat_map(|line| [line.as_str(), "\n"])
+            .collect()
+    }
+
+    /// Data as it is. A line ends only for people: whoever keeps a token in a file wants no newline in
+    /// it, since SDKs send what they read.
+    pub(super) fn plain(&self, text: &str) {
         let mut out = std::io::stdout().lock();
-        for line in lines {
-            // A reader that has gone away (`| head`) is no error.
-            if writeln!(out, "{line}").is_err() {
-                return;
-            }
-        }
+        let end = if out.is_terminal() { "\n" } else { "" };
+        let _ = write!(out, "{text}{end}");
     }
 
     /// Talk, for people only.

@@ -1,18 +1,16 @@
 //! `runmint runs …`: open as a client; list, show and close as an operator.
 
-use std::path::PathBuf;
-
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::operator::{OperatorError, ca, direct, send};
+use super::open::Open;
 use super::output::{Printer, card, cell, items, table, time};
 use super::{CliError, Common};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Open a run with a client secret (`RUNMINT_CLIENT_SECRET`).
+    /// Open a run as a client, by its secret or a trusted issuer's token.
     Open(Box<Open>),
     /// List runs, newest first.
     List {
@@ -44,61 +42,13 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Args, Debug)]
-pub(super) struct Open {
-    /// The public URL of the server; the issuer of the settings when left out.
-    #[arg(long, env = "RUNMINT_URL")]
-    url: Option<String>,
-    /// The CA of its certificate (PEM), where it is a private one.
-    #[arg(long, value_name = "FILE", env = "RUNMINT_CA")]
-    ca: Option<PathBuf>,
-    /// The client secret.
-    #[arg(long, env = "RUNMINT_CLIENT_SECRET", hide_env_values = true)]
-    client_secret: String,
-    /// The organization.
-    #[arg(long)]
-    organization: String,
-    /// The project.
-    #[arg(long)]
-    project: Option<String>,
-    /// The workspace.
-    #[arg(long)]
-    workspace: Option<String>,
-    /// `plan` or `apply`.
-    #[arg(long)]
-    run_phase: Option<String>,
-    /// For `terraform_run_id`; made when left out.
-    #[arg(long)]
-    run_id: Option<String>,
-    /// What tokens may be asked for; may be given several times.
-    #[arg(long = "audience", value_name = "AUDIENCE", required = true)]
-    audiences: Vec<String>,
-    /// Seconds until its deadline.
-    #[arg(long)]
-    expires_in: Option<i64>,
-}
-
 pub(super) async fn run(
     command: Command,
     common: &Common,
     printer: &Printer,
 ) -> Result<(), CliError> {
     match command {
-        Command::Open(open) => {
-            let opened = open_run(*open, common).await?;
-            for warning in items(&opened["warnings"]) {
-                printer.say(&format!(
-                    "warning: {}",
-                    warning.as_str().unwrap_or_default()
-                ));
-            }
-            printer.data(&opened, |opened| {
-                vec![
-                    format!("RUNMINT_REQUEST_URL={}", cell(opened, "request_url")),
-                    format!("RUNMINT_REQUEST_TOKEN={}", cell(opened, "request_token")),
-                ]
-            });
-        }
+        Command::Open(open) => open.run(common, printer).await?,
         Command::List {
             client,
             run_id,
@@ -134,55 +84,6 @@ pub(super) async fn run(
         }
     }
     Ok(())
-}
-
-async fn open_run(open: Open, common: &Common) -> Result<Value, CliError> {
-    let Open {
-        url,
-        ca: ca_file,
-        client_secret,
-        organization,
-        project,
-        workspace,
-        run_phase,
-        run_id,
-        audiences,
-        expires_in,
-    } = open;
-    let base = match url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => common.settings()?.issuer.url,
-    };
-    let mut body = json!({ "organization": organization, "audiences": audiences });
-    let optional = [
-        ("project", project.map(Value::from)),
-        ("workspace", workspace.map(Value::from)),
-        ("run_phase", run_phase.map(Value::from)),
-        ("run_id", run_id.map(Value::from)),
-        ("expires_in", expires_in.map(Value::from)),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            body[name] = value;
-        }
-    }
-    let url = format!("{base}/v1/runs");
-    let roots = ca(ca_file.as_deref(), "--ca").map_err(CliError::Public)?;
-    let with_roots = |builder: reqwest::ClientBuilder| match roots {
-        Some(roots) => builder.tls_certs_only(roots),
-        None => builder,
-    };
-    // As the environment says: the server may be behind a proxy. Not so on this machine.
-    let host = url.split_once("://").map_or("", |(_, rest)| rest);
-    let client = if host.starts_with("127.") || host.starts_with("localhost") {
-        direct(with_roots)?
-    } else {
-        with_roots(reqwest::Client::builder())
-            .build()
-            .map_err(OperatorError::Client)?
-    };
-    let request = client.post(&url).bearer_auth(client_secret).json(&body);
-    send(request, &url).await.map_err(CliError::Public)
 }
 
 fn rows(runs: &[Value]) -> Vec<String> {

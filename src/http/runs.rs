@@ -1,20 +1,22 @@
-//! A client opens a run, looks at it, and closes it.
+//! A client opens a run; it, or the run itself by its request token, looks at it and closes it.
 
 use axum::Json as JsonBody;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::attempt::bearer;
 use super::error::{Problem, ProblemBody, not_taken};
 use super::extract::{Json, MakingClient};
 use super::layers::RequestId;
 use super::workload::workload_body;
 use crate::app::App;
 use crate::auth::secret::{Kind, Secret, SecretError};
-use crate::auth::{AuthError, CallingClient};
+use crate::auth::{AuthError, CallingClient, CallingRun};
 use crate::domain::InvalidField;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
@@ -50,7 +52,7 @@ struct OpenedRun {
     warnings: Vec<String>,
 }
 
-/// A run as its client and operators see it.
+/// A run as it, its client and operators see it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RunView {
     id: String,
@@ -94,6 +96,53 @@ impl RunView {
             expires_at,
             closed_at,
         }
+    }
+}
+
+/// Who a run may be seen and closed by, operators aside.
+#[derive(Debug)]
+pub(super) enum RunParty {
+    /// A client: the runs that it opened.
+    Client(CallingClient),
+    /// A run: itself, also when it has ended.
+    Run(CallingRun),
+}
+
+impl RunParty {
+    fn actor(&self) -> Actor {
+        match self {
+            Self::Client(caller) => Actor::Client(caller.client().name.to_string()),
+            Self::Run(caller) => Actor::Run(caller.run().id.clone()),
+        }
+    }
+
+    /// The run with this id; anybody else's is as unknown as one that never was.
+    async fn own_run(self, id: &str, app: &App) -> Result<Run, Problem> {
+        let own = match self {
+            Self::Client(caller) => {
+                let run = find_run(app, id).await?;
+                run.filter(|run| run.client == caller.client().name)
+            }
+            Self::Run(caller) => {
+                let run = caller.into_run();
+                Some(run).filter(|run| canonical(id).is_some_and(|id| id == run.id))
+            }
+        };
+        own.ok_or_else(|| Problem::not_found("run"))
+    }
+}
+
+impl FromRequestParts<App> for RunParty {
+    type Rejection = Problem;
+
+    /// The prefix tells whose secret it is; what is nobody's is refused as a client's.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let is_run = bearer(parts).is_ok_and(|bearer| bearer.starts_with(Kind::Run.prefix()));
+        Ok(if is_run {
+            Self::Run(CallingRun::from_request_parts(parts, app).await?)
+        } else {
+            Self::Client(CallingClient::from_request_parts(parts, app).await?)
+        })
     }
 }
 
@@ -214,14 +263,15 @@ pub(super) async fn open(
     Ok((StatusCode::CREATED, NO_STORE, JsonBody(body)).into_response())
 }
 
-/// A run that this client opened.
+/// A run that this client opened, or whose request token this is; that one is seen also when it has
+/// ended.
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}",
     operation_id = "show_run",
     tag = "Runs",
     summary = "Look at a run",
-    security(("client" = [])),
+    security(("client" = []), ("run" = [])),
     params(("id" = String, Path, description = "The run's id, as it was answered when it was opened")),
     responses(
         (status = 200, body = RunView),
@@ -231,21 +281,22 @@ pub(super) async fn open(
 )]
 pub(super) async fn show(
     State(app): State<App>,
-    caller: CallingClient,
+    party: RunParty,
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
-    let run = own_run(&app, &caller, &id).await?;
+    let run = party.own_run(&id, &app).await?;
     Ok(JsonBody(RunView::of(run, app.clock.now())))
 }
 
-/// Ends a run: it mints nothing from here on, on every replica.
+/// Ends a run: it mints nothing from here on, on every replica. Its client may, and so may whoever has its
+/// request token. A run that is closed already stays as it was.
 #[utoipa::path(
     post,
     path = "/v1/runs/{id}/close",
     operation_id = "close_run",
     tag = "Runs",
     summary = "Close a run",
-    security(("client" = [])),
+    security(("client" = []), ("run" = [])),
     params(("id" = String, Path, description = "The run's id, as it was answered when it was opened")),
     responses(
         (status = 200, body = RunView),
@@ -255,12 +306,12 @@ pub(super) async fn show(
 )]
 pub(super) async fn close(
     State(app): State<App>,
-    caller: CallingClient,
+    party: RunParty,
     Path(id): Path<String>,
 ) -> Result<JsonBody<RunView>, Problem> {
-    let run = own_run(&app, &caller, &id).await?;
+    let actor = party.actor();
+    let run = party.own_run(&id, &app).await?;
     let now = app.clock.now();
-    let actor = Actor::Client(caller.client().name.to_string());
     let run = app.store.close_run(&run.id, &actor, now).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     tracing::info!(run.id = run.id, "a run was closed");
@@ -278,17 +329,15 @@ pub(super) fn no_randomness(error: SecretError) -> Problem {
 
 /// Any client's run. What is no id of ours need not reach the database.
 pub(super) async fn find_run(app: &App, id: &str) -> Result<Option<Run>, Problem> {
-    let Ok(id) = Uuid::parse_str(id) else {
+    let Some(id) = canonical(id) else {
         return Ok(None);
     };
-    Ok(app.store.find_run(&id.to_string()).await?)
+    Ok(app.store.find_run(&id).await?)
 }
 
-async fn own_run(app: &App, caller: &CallingClient, id: &str) -> Result<Run, Problem> {
-    find_run(app, id)
-        .await?
-        .filter(|run| run.client == caller.client().name)
-        .ok_or_else(|| Problem::not_found("run"))
+/// An id as it is stored, however the caller wrote it.
+fn canonical(id: &str) -> Option<String> {
+    Uuid::parse_str(id).ok().map(|id| id.to_string())
 }
 
 fn deadline(

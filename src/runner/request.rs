@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, header};
-use serde::Deserialize;
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode, header};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 use super::environment::Environment;
+use super::http::{self, Failure};
 use super::text::SecretText;
 use super::token::{IdentityToken, NoToken};
 use crate::domain::phase::Phase;
@@ -99,6 +100,11 @@ impl RequestSource {
         url
     }
 
+    /// The URL as it was given.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// What is asked with.
     pub fn token(&self) -> &SecretText {
         &self.token
@@ -158,18 +164,32 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { reason, .. } if reason.contains("invalid peer certificate") => {
+                "`--ca` (RUNMINT_CA) names the CA of the server's certificate, where it is a private one"
+            }
+            Self::Refused { status: 401, .. } => {
+                "the request token is that of another run or server; look at RUNMINT_REQUEST_TOKEN"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
     /// Whether another attempt may go better.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => is_passing(*status),
+            Self::Refused { status, .. } => http::is_passing(*status),
             Self::Answer { .. } | Self::Client(_) => false,
         }
     }
 }
 
 /// A run, as it sees itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct OwnRun {
     /// The id in `/v1/runs/{id}`.
     pub id: String,
@@ -190,19 +210,6 @@ pub struct OwnRun {
 /// For one attempt.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long to wait before each further attempt; the server's own `Retry-After` counts up to
-/// [`LONGEST_PAUSE`].
-const PAUSES: [Duration; 4] = [
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// A token of 8 KiB, and then some, in bytes (as azurerm bounds the same answer).
-const MAX_ANSWER: usize = 1024 * 1024;
-
 impl RequestClient {
     /// Sets up how to ask. `roots` are trusted instead of the system's CAs, where there are any.
     ///
@@ -212,19 +219,9 @@ impl RequestClient {
         source: RequestSource,
         roots: Option<Vec<Certificate>>,
     ) -> Result<Self, RequestError> {
-        let mut builder = Client::builder()
-            .timeout(TIMEOUT)
-            // The request token goes to the URL that was given, and nowhere else.
-            .redirect(Policy::none())
-            .user_agent(concat!("runmint/", env!("CARGO_PKG_VERSION"), " (runner)"));
-        // A proxy for the world outside is none for this machine.
-        if is_this_machine(&source.url) {
-            builder = builder.no_proxy();
-        }
-        if let Some(roots) = roots {
-            builder = builder.tls_certs_only(roots);
-        }
-        let http = builder.build().map_err(RequestError::Client)?;
+        // The request token goes to the URL that was given, and nowhere else.
+        let http = http::client(&source.url, TIMEOUT, Policy::none(), roots)
+            .map_err(RequestError::Client)?;
         Ok(Self { http, source })
     }
 
@@ -241,6 +238,20 @@ impl RequestClient {
     pub async fn token(&self, audience: &str) -> Result<IdentityToken, RequestError> {
         let url = self.source.url_for(audience);
         let answer = self.send(|| self.http.get(url.clone())).await?;
+        self.take(&answer)
+    }
+
+    /// Asks once, for those who have a time of their own to ask again.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub async fn token_at_once(&self, audience: &str) -> Result<IdentityToken, RequestError> {
+        let request = self.http.get(self.source.url_for(audience));
+        let answer = self.attempt(request).await;
+        self.take(&answer.map_err(|failure| failure.error)?)
+    }
+
+    fn take(&self, answer: &Value) -> Result<IdentityToken, RequestError> {
         let value = answer["value"]
             .as_str()
             .ok_or_else(|| self.no_token("it has no `value`"))?;
@@ -275,38 +286,27 @@ impl RequestClient {
     }
 
     async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Value, RequestError> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let (error, retry_after) = match self.attempt(request()).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            match pauses.next() {
-                Some(pause) if error.is_passing() => {
-                    let pause = retry_after.map_or(*pause, |asked| asked.min(LONGEST_PAUSE));
-                    tokio::time::sleep(pause).await;
-                }
-                _ => return Err(error),
-            }
-        }
+        http::repeated(|| self.attempt(request())).await
     }
 
-    async fn attempt(
-        &self,
-        request: RequestBuilder,
-    ) -> Result<Value, (RequestError, Option<Duration>)> {
+    async fn attempt(&self, request: RequestBuilder) -> Result<Value, Failure<RequestError>> {
+        let failure = |error: RequestError, retry_after| Failure {
+            again: error.is_passing(),
+            error,
+            retry_after,
+        };
         let unreachable = |error: reqwest::Error| {
             let host = self.host();
-            let reason = root_cause(&error.without_url());
-            (RequestError::Unreachable { host, reason }, None)
+            let reason = http::root_cause(&error.without_url());
+            failure(RequestError::Unreachable { host, reason }, None)
         };
         let request = request
             .bearer_auth(self.source.token.expose())
             .header(header::ACCEPT, "application/json");
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let retry_after = retry_after(&response);
-        let body = bounded(response).await.map_err(unreachable)?;
+        let retry_after = http::retry_after(&response);
+        let body = http::bounded(response).await.map_err(unreachable)?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status == StatusCode::OK {
             return Ok(answer);
@@ -316,14 +316,14 @@ impl RequestClient {
             .find_map(|name| answer[name].as_str());
         let detail = detail.map_or_else(
             || "is that the request URL of a run?".to_owned(),
-            |detail| detail.chars().take(500).collect(),
+            http::words,
         );
         let error = RequestError::Refused {
             host: self.host(),
             status: status.as_u16(),
             detail,
         };
-        Err((error, retry_after))
+        Err(failure(error, retry_after))
     }
 
     fn no_token(&self, reason: &str) -> RequestError {
@@ -336,45 +336,6 @@ impl RequestClient {
     fn host(&self) -> String {
         self.source.url.origin().ascii_serialization()
     }
-}
-
-fn is_passing(status: u16) -> bool {
-    status == 429 || status >= 500
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// In seconds (RFC 9110 section 10.2.3); a date is passed over.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?;
-    value.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-/// What is longer is cut off, and then no JSON.
-async fn bounded(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while body.len() <= MAX_ANSWER
-        && let Some(chunk) = response.chunk().await?
-    {
-        body.extend_from_slice(&chunk);
-    }
-    body.truncate(MAX_ANSWER);
-    Ok(body)
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -220,6 +220,38 @@ async fn a_client_and_each_of_its_runs_have_a_rate_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_run_that_looks_at_itself_is_limited_as_one_that_mints() {
+    use runmint::auth::secret::{Kind, Secret};
+    let app = TestApp::with(&[
+        ("LIMITS__FAILURES_PER_MINUTE", "3"),
+        ("LIMITS__REQUESTS_PER_SECOND", "2"),
+    ])
+    .await;
+    let run = app.run(&app.client("atlantis").await, "plan").await;
+    let path = format!("/v1/runs/{}", run.id);
+    let look = async |token: &str| app.get(&path).bearer(token).from(ATTACKER).send().await;
+    let made_up = || Secret::generate(Kind::Run).unwrap().expose().to_owned();
+    for wrong in [made_up(), made_up(), "rmr_0".to_owned()] {
+        look(&wrong)
+            .await
+            .assert_problem(401, "unauthenticated", "");
+    }
+    let failures = "limits.failures_per_minute";
+    for wrong in [made_up().as_str(), "rmr_0"] {
+        assert_limited(&look(wrong).await, failures, "20");
+    }
+    // The genuine one was made here, so it passes; it looks and mints at one rate.
+    assert_eq!(look(&run.token).await.status, StatusCode::OK);
+    app.token(&run).await;
+    let requests = "limits.requests_per_second";
+    assert_limited(&look(&run.token).await, requests, "1");
+    let close = app.post(&format!("{path}/close")).bearer(&run.token);
+    assert_limited(&close.send().await, requests, "1");
+    app.pass(1);
+    app.token(&run).await;
+}
+
+#[tokio::test]
 async fn an_address_has_a_rate_and_documents_have_none() {
     let app = TestApp::with(&[("LIMITS__ADDRESS_REQUESTS_PER_SECOND", "2")]).await;
     let secret = app.client("atlantis").await;

@@ -222,7 +222,7 @@ async fn a_plan_token_cannot_get_an_apply_token() {
     assert_eq!(claims["sub"], plan.subject);
     assert_eq!(claims["terraform_run_phase"], "plan");
     assert_eq!(claims["exp"], app.now().0 + 3_600);
-    // Nor does its token open anything else.
+    // Nor does its token open anything else; it closes its own run alone.
     for path in ["/v1/runs", "/v1/tokens"] {
         let answer = app
             .post(path)
@@ -234,7 +234,7 @@ async fn a_plan_token_cannot_get_an_apply_token() {
     }
     let close = format!("/v1/runs/{}/close", apply.id);
     let answer = app.post(&close).bearer(&plan.token).send().await;
-    answer.assert_problem(401, "unauthenticated", "");
+    answer.assert_problem(404, "not-found", "");
     let admin = app
         .admin(Method::GET, "/v1/keys")
         .bearer(&plan.token)

@@ -1,9 +1,10 @@
-//! A client opens a run, looks at it, and closes it.
+//! A client opens a run; it, or the run itself by its request token, looks at it and closes it.
 
 use axum::http::{Method, StatusCode};
+use runmint::auth::secret::{Kind, Secret};
 use serde_json::{Value, json};
 
-use crate::harness::{AWS, Answer, ISSUER, TestApp, VAULT, claims, run_body};
+use crate::harness::{ADMIN_TOKEN, AWS, Answer, ISSUER, TestApp, VAULT, claims, run_body};
 
 /// The body of a run with one field set, or left out.
 fn with(field: &str, value: impl Into<Option<Value>>) -> Value {
@@ -100,6 +101,141 @@ async fn closing_twice_changes_nothing() {
     assert_eq!(second.status, StatusCode::OK);
     assert_eq!(first.json, second.json);
     assert_eq!(app.events("run.closed").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_sees_and_closes_itself_and_mints_nothing_afterwards() {
+    let app = TestApp::start().await;
+    let other = app.replica().await;
+    let secret = app.client("atlantis").await;
+    let run = app.run(&secret, "plan").await;
+    let shown = look(&app, &run.token, &run.id).await;
+    assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+    assert_eq!(shown.json, look(&app, &secret, &run.id).await.json);
+    assert!(!shown.text.contains("rmr_"));
+    // An id is the same one however it is written.
+    let shouted = run.id.to_uppercase();
+    for party in [&run.token, &secret] {
+        assert_eq!(look(&app, party, &shouted).await.json, shown.json);
+    }
+
+    app.pass(60);
+    let closed = close(&app, &run.token, &run.id).await;
+    assert_eq!(
+        (
+            closed.status,
+            &closed.json["state"],
+            &closed.json["closed_at"]
+        ),
+        (StatusCode::OK, &json!("closed"), &json!(app.now().0))
+    );
+    for replica in [&app, &other] {
+        replica
+            .ask(&run, AWS)
+            .await
+            .assert_problem(403, "run-ended", "");
+        for party in [&run.token, &secret] {
+            assert_eq!(look(replica, party, &run.id).await.json, closed.json);
+        }
+    }
+    // Again, by either of them, changes nothing.
+    app.pass(60);
+    for party in [&run.token, &secret] {
+        assert_eq!(close(&app, party, &run.id).await.json, closed.json);
+    }
+    let events = app.events("run.closed").await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["actor"], format!("run:{}", run.id));
+    assert_eq!(events[0]["run"], run.id);
+}
+
+#[tokio::test]
+async fn to_a_run_there_is_no_run_but_itself() {
+    let app = TestApp::start().await;
+    let secret = app.client("atlantis").await;
+    let plan = app.run(&secret, "plan").await;
+    // Of the same workspace, and of another client.
+    let theirs = app.client("jenkins").await;
+    let others = [
+        app.run(&secret, "apply").await,
+        app.run(&theirs, "plan").await,
+    ];
+    let never = uuid::Uuid::now_v7().to_string();
+    let unknown = look(&app, &plan.token, &never).await;
+    for id in [&others[0].id, &others[1].id, &never, "1", "%00"] {
+        for answer in [
+            look(&app, &plan.token, id).await,
+            close(&app, &plan.token, id).await,
+        ] {
+            answer.assert_problem(404, "not-found", "");
+            assert_eq!(answer.json["detail"], unknown.json["detail"], "{id}");
+        }
+    }
+    for run in &others {
+        app.token(run).await;
+    }
+    assert!(app.events("run.closed").await.is_empty());
+    // An ended run is no key to another one either.
+    close(&app, &plan.token, &plan.id).await;
+    close(&app, &plan.token, &others[0].id)
+        .await
+        .assert_problem(404, "not-found", "");
+    app.token(&others[0]).await;
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_still_sees_itself() {
+    let app = TestApp::start().await;
+    let secret = app.client("atlantis").await;
+    let run = app.run_with(&secret, &with("expires_in", json!(600))).await;
+    app.pass(600);
+    let shown = look(&app, &run.token, &run.id).await;
+    assert_eq!(shown.json["state"], "expired", "{shown:?}");
+    assert_eq!(shown.json, look(&app, &secret, &run.id).await.json);
+    let closed = close(&app, &run.token, &run.id).await;
+    assert_eq!(closed.json["state"], "closed", "as by its client");
+
+    // Its client is gone, and it was closed with it.
+    let run = app.run(&secret, "plan").await;
+    app.admin(Method::DELETE, "/v1/clients/atlantis")
+        .send()
+        .await;
+    let shown = look(&app, &run.token, &run.id).await;
+    assert_eq!(shown.json["state"], "closed", "{shown:?}");
+}
+
+#[tokio::test]
+async fn only_a_run_s_client_and_its_own_request_token_are_let_in() {
+    let app = TestApp::start().await;
+    let run = app.run(&app.client("atlantis").await, "plan").await;
+    // Well-formed and known to nobody; mistyped; of another kind; an attempt to be two kinds at once.
+    let made_up = Secret::generate(Kind::Run).unwrap().expose().to_owned();
+    let last = if run.token.ends_with('0') { '1' } else { '0' };
+    let mistyped = format!("{}{last}", &run.token[..run.token.len() - 1]);
+    let operator = Secret::generate(Kind::Admin).unwrap().expose().to_owned();
+    let dotted = format!("{}.x.y", run.token);
+    for (wrong, words) in [
+        (made_up.as_str(), "request token is not known"),
+        (&mistyped, "request token is mistyped"),
+        (&dotted, "request token is not complete"),
+        ("rmr_", "request token is not complete"),
+        (&operator, "client secret is expected"),
+        (ADMIN_TOKEN, "client secret is expected"),
+    ] {
+        for answer in [
+            look(&app, wrong, &run.id).await,
+            close(&app, wrong, &run.id).await,
+        ] {
+            answer.assert_problem(401, "unauthenticated", "");
+            let detail = answer.json["detail"].as_str().unwrap();
+            assert!(detail.contains(words), "{answer:?}");
+            assert!(
+                !answer.text.contains(wrong) || wrong == "rmr_",
+                "{answer:?}"
+            );
+        }
+    }
+    app.token(&run).await;
 }
 
 #[tokio::test]

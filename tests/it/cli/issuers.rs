@@ -6,14 +6,14 @@ use super::{columns, server};
 use crate::foreign::{Key, kubernetes, kubernetes_claims};
 
 /// A file with this text, in the database's folder.
-fn file(folder: &std::path::Path, name: &str, text: &str) -> String {
+pub(super) fn file(folder: &std::path::Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
 /// The claims of a service account's token that is alive on this machine's clock.
-fn living_claims() -> Value {
+pub(super) fn living_claims() -> Value {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let mut claims = kubernetes_claims("living");
     for (name, time) in [("iat", now), ("nbf", now), ("exp", now + 600)] {

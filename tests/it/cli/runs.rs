@@ -1,8 +1,13 @@
 //! `runmint runs …` and `runmint events`
 
-use axum::http::StatusCode;
+use std::os::unix::fs::PermissionsExt;
 
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use super::issuers::{file, living_claims};
 use super::{GRANT, columns, server};
+use crate::foreign::{Key, kubernetes};
 use crate::harness::{AWS, Database};
 use crate::program::{Ran, Server, Setup};
 
@@ -61,6 +66,130 @@ async fn what_a_run_is_opened_with_is_what_its_runner_asks_with() {
             .unwrap()
             .starts_with("rmr_")
     );
+}
+
+#[tokio::test]
+async fn a_client_secret_is_in_the_environment_or_in_a_file_and_never_an_argument() {
+    let (database, server) = server().await;
+    let orchestrator = Orchestrator::of(&database, &server).await;
+    let secret = server.client("jenkins").await;
+    let in_file = file(database.dir(), "secret", &format!("\n  {secret} \r\n"));
+    let from_file = ["--client-secret-file", in_file.as_str()];
+    let both = orchestrator.open("net-1", &from_file).await;
+    let words = ["two client secrets", "keep one of them"];
+    both.refused(2, &words);
+
+    let without = orchestrator.setup.clone().without("CLIENT_SECRET");
+    for setup in [without.clone(), without.clone().with("CLIENT_SECRET", "")] {
+        let orchestrator = Orchestrator { setup };
+        orchestrator.open("net-1", &from_file).await.done();
+        let neither = orchestrator.open("net-1", &[]).await;
+        let words = [
+            "there is no client secret",
+            "`RUNMINT_CLIENT_SECRET`",
+            "`--client-secret-file`",
+        ];
+        neither.refused(2, &words);
+    }
+    let orchestrator = Orchestrator { setup: without };
+    let argument = format!("--client-secret={secret}");
+    for arguments in [
+        vec!["--client-secret", secret.as_str()],
+        vec![argument.as_str()],
+        vec![secret.as_str()],
+    ] {
+        let ran = orchestrator.open("net-1", &arguments).await;
+        ran.refused(2, &["unexpected argument"]);
+    }
+
+    let nowhere = ["--client-secret-file", "/no/such/secret"];
+    let ran = orchestrator.open("net-1", &nowhere).await;
+    let words = "`--client-secret-file`: /no/such/secret: No such file";
+    ran.refused(3, &[words]);
+    for text in ["", " \n", &format!("{secret}\n{secret}\n"), "rmc_\u{e4}"] {
+        let path = file(database.dir(), "wrong", text);
+        let ran = orchestrator
+            .open("net-1", &["--client-secret-file", &path])
+            .await;
+        ran.refused(2, &["holds no client secret or token", &path]);
+        assert!(!ran.stderr.contains("rmc_"), "{ran:?}");
+    }
+    let ran = Orchestrator {
+        setup: orchestrator.setup.with("CLIENT_SECRET", "rmc_1 rmc_2"),
+    };
+    let ran = ran.open("net-1", &[]).await;
+    ran.refused(2, &["`RUNMINT_CLIENT_SECRET` holds no client secret"]);
+    assert!(!ran.stderr.contains("rmc_"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_foreign_token_in_a_file_opens_a_run() {
+    let (database, server) = server().await;
+    server.client("atlantis").await;
+    let key = Key::ec("k1");
+    let mut definition = kubernetes(&[&key]);
+    definition["rules"] = json!([{"name": "orchestrator", "client": "'atlantis'"}]);
+    let body = json!({"name": "k8s", "definition": definition});
+    let trust = server.admin(Method::POST, "/v1/issuers").json(&body);
+    let answer = server.answer(trust).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let token = file(database.dir(), "token", &key.token(&living_claims()));
+    let setup = Setup::on(&database).with("URL", &server.public);
+    let orchestrator = Orchestrator { setup };
+    let opened = orchestrator
+        .open("net-1", &["--client-secret-file", &token])
+        .await;
+    assert!(opened.done().contains("\nRUNMINT_REQUEST_TOKEN=rmr_"));
+}
+
+#[tokio::test]
+async fn what_a_run_is_opened_with_goes_to_a_file_that_is_its_owners_alone() {
+    let (database, server) = server().await;
+    let orchestrator = Orchestrator::of(&database, &server).await;
+    let folder = database.dir().join("handed over");
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("run.env");
+    // What was there, for everybody to read, is replaced.
+    std::fs::write(&path, "before").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let name = path.display().to_string();
+    let opened = orchestrator.open("net-1", &["--output", &name]).await;
+    assert_eq!(opened.done(), "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("RUNMINT_REQUEST_URL=http"), "{text}");
+    assert!(lines[1].starts_with("RUNMINT_REQUEST_TOKEN=rmr_"), "{text}");
+    assert!(lines.len() == 2 && text.ends_with('\n'), "{text}");
+    let mode = path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let json = ["--output", &name, "--format", "json"];
+    orchestrator.open("net-1", &json).await.done();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let opened: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(opened["warnings"], json!([]));
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        1,
+        "nothing else is left there"
+    );
+
+    // No run is opened whose token could not be kept.
+    let link = folder.join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let link = link.display().to_string();
+    let unwritten = format!("{name}/run.env");
+    for (output, words) in [
+        (link.as_str(), "no regular file"),
+        (folder.to_str().unwrap(), "no regular file"),
+        ("/no/such/folder/run.env", "No such file"),
+        (unwritten.as_str(), "Not a directory"),
+    ] {
+        let ran = orchestrator.open("net-1", &["--output", output]).await;
+        ran.refused(3, &[&format!("`--output`: {output}: "), words]);
+    }
+    let runs = server.cli(&["runs", "list"]).await;
+    assert_eq!(runs.done().lines().count(), 1 + 2, "{runs:?}");
 }
 
 #[tokio::test]

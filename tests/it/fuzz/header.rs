@@ -47,6 +47,9 @@ fn credentials()
     (scheme, 0_usize..8, damage)
 }
 
+/// Whoever is let in is told that there is no such run.
+const NO_RUN: &str = "/v1/runs/018f0000-0000-7000-8000-000000000000";
+
 #[test]
 fn only_the_right_credentials_open_anything() {
     let known = OnceCell::new();
@@ -54,6 +57,7 @@ fn only_the_right_credentials_open_anything() {
         (Method::GET, "/v1/clients"),
         (Method::POST, "/v1/runs"),
         (Method::GET, "/v1/token"),
+        (Method::GET, NO_RUN),
         (Method::POST, "/oauth/introspect"),
     ]);
     fuzz(
@@ -99,6 +103,7 @@ fn only_the_right_credentials_open_anything() {
                 "/v1/clients" => is_bearer && shown == ADMIN_TOKEN,
                 "/v1/token" => is_bearer && shown == known.run.token,
                 "/v1/runs" => is_bearer && shown == known.client,
+                NO_RUN => is_bearer && (shown == known.client || shown == known.run.token),
                 _ => is_basic || (is_bearer && shown == known.client),
             };
             prop_assert_eq!(answer.status != 401, opens, "{}: {:?}", header, answer);

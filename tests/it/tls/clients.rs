@@ -148,10 +148,8 @@ async fn a_private_ca_is_enough_for_the_probe_and_for_a_client() {
     .await;
     blind.kill();
 
-    let server = setup
-        .with("ROTATION__PROBE_CA_FILE", &path("ca.pem"))
-        .serve()
-        .await;
+    let setup = setup.with("ROTATION__PROBE_CA_FILE", &path("ca.pem"));
+    let server = setup.serve().await;
     eventually("the probe sees the key", || async {
         let metrics = server.admin(reqwest::Method::GET, "/metrics");
         let metrics = server.answer(metrics).await.text;
@@ -160,11 +158,10 @@ async fn a_private_ca_is_enough_for_the_probe_and_for_a_client() {
     .await;
 
     let secret = server.client("atlantis").await;
+    let setup = setup.with("CLIENT_SECRET", &secret);
     let open = [
         "runs",
         "open",
-        "--client-secret",
-        &secret,
         "--organization",
         "acme",
         "--project",
@@ -176,12 +173,12 @@ async fn a_private_ca_is_enough_for_the_probe_and_for_a_client() {
         "--audience",
         "aws.workload.identity",
     ];
-    let ran = server.cli(&open).await;
+    let ran = setup.run(&open).await;
     ran.refused(3, &["hint: `--ca` (RUNMINT_CA)"]);
     let mut with_ca = open.to_vec();
     let ca = path("ca.pem");
     with_ca.extend(["--ca", &ca]);
-    let ran = server.cli(&with_ca).await;
+    let ran = setup.run(&with_ca).await;
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(
         ran.stdout.contains("RUNMINT_REQUEST_URL=https://"),
