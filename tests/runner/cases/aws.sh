@@ -36,6 +36,10 @@ CONFIG
     refuses "aws: a token for somebody else" \
         "(InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: Incorrect token audience" \
         under "${net[@]}" TFC_AWS_WORKLOAD_IDENTITY_AUDIENCE=somebody.else -- "${boto3[@]}"
+    refuses "aws: an audience that the run was not opened for stops it" \
+        "the run was not opened for \`nobody.allowed.this\`" \
+        under "${net[@]}" TFC_AWS_WORKLOAD_IDENTITY_AUDIENCE=nobody.allowed.this -- touch "$folder/was-started"
+    try "aws: nothing was started then" test ! -e "$folder/was-started"
     sed -i "s|$role/net |$role/other |" "$folder/aws-config"
     refuses "aws: a credential_process whose role trusts another workspace" \
         "Not authorized to perform sts:AssumeRoleWithWebIdentity" \

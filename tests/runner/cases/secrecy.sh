@@ -13,6 +13,10 @@ part_secrecy() {
         under "${net[@]}" -- "$python" "$clients/process_list.py"
     try "secrecy: a token printed in two writes is masked" masked_output
     try "secrecy: nothing is left in the run's folder" is_empty "$folder/exec"
+
+    try "secrecy: a run that is closed at the end" under "${net[@]}" --close -- true
+    refuses "secrecy: gets no more tokens" "closed" "$runmint" token --audience aws.workload.identity
+    open_run plan
 }
 
 masked_output() {

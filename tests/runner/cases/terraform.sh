@@ -41,19 +41,7 @@ part_terraform() {
     try "terraform: and that file is gone afterwards" none_of "$work"/*.auto.tfvars.json
 }
 
-# `ends_with NAME STATUS COMMAND…`
-ends_with() {
-    local name="$1" expected="$2"
-    shift 2
-    run_it "$@" || true
-    if [ "$status" -eq "$expected" ]; then
-        echo "ok      $name"
-    else
-        failing "$name" "expected status $expected"
-    fi
-}
-
-# The party's own library reads both, and the subjects differ in the phase alone.
+# One run, two phases, two tokens.
 tokens_of_both_phases() {
     "$python" - "$1/plan.token" "$1/apply.token" <<'PYTHON'
 import sys
