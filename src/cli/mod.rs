@@ -3,9 +3,11 @@
 //! Data goes to stdout, talk to stderr. Exit status 0: done; 1: the answer is no; 2: wrong usage;
 //! 3: could not be done.
 
+mod agent;
 mod clients;
 mod config;
 mod events;
+mod exec;
 mod healthcheck;
 mod issuers;
 mod keys;
@@ -13,9 +15,11 @@ mod open;
 mod operator;
 mod operators;
 mod output;
+mod run_side;
 mod runs;
 mod secrets;
 mod serve;
+mod token;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -27,7 +31,7 @@ use self::operator::{AdminArgs, OperatorError};
 use self::output::{Format, Printer};
 use crate::app::AppError;
 use crate::config::{ConfigError, Settings};
-use crate::runner::SecretText;
+use crate::runner::{Environment, RunnerError, SecretText};
 use crate::store::StoreError;
 use crate::tls::TlsError;
 
@@ -76,6 +80,12 @@ enum Command {
     /// Runs: open, list, show, close.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Ask for a token as a run does.
+    Token(token::Args),
+    /// Run a command with the run's credentials for AWS, Azure, GCP, Vault, Kubernetes and HCP.
+    Exec(exec::Args),
+    /// Keep the run's credentials in a folder for others, and serve them the request protocol.
+    Agent(agent::Args),
     /// Read the audit log, newest first.
     Events(events::Args),
     /// Ask the server on this machine whether it is alive; exit status 0 or 1.
@@ -109,6 +119,9 @@ enum CliError {
     /// The public listener, asked as a client.
     #[error(transparent)]
     Public(OperatorError),
+    /// The runner's side.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
 }
 
 impl CliError {
@@ -117,6 +130,7 @@ impl CliError {
             Self::No(_) => 1,
             Self::Usage(_) => 2,
             Self::Operator(error) | Self::Public(error) if error.is_usage() => 2,
+            Self::Runner(error) => error.status(),
             Self::Config(_)
             | Self::App(_)
             | Self::Tls(_)
@@ -126,7 +140,14 @@ impl CliError {
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
+    fn hint(&self) -> Option<String> {
+        if let Self::Runner(error) = self {
+            return error.hint();
+        }
+        self.fixed_hint().map(str::to_owned)
+    }
+
+    fn fixed_hint(&self) -> Option<&'static str> {
         match self {
             Self::Operator(error) => error.hint(),
             Self::Public(error) if error.is_untrusted() => Some(
@@ -164,16 +185,22 @@ pub fn main() -> ExitCode {
         .map_err(CliError::from)
         .and_then(|runtime| runtime.block_on(run(cli, &printer)));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
-            Printer::error(&error, error.hint());
+            Printer::error(&error, error.hint().as_deref());
             ExitCode::from(error.status())
         }
     }
 }
 
-async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
+/// The exit status is 0, but for `exec`: there it is the command's own.
+async fn run(cli: Cli, printer: &Printer) -> Result<u8, CliError> {
     let Cli { common, command } = cli;
+    let format = common.format;
+    if !format.is_general() && !matches!(command, Command::Token(_)) {
+        let usage = "this `--format` is for `runmint token`; here it is `text` or `json`";
+        return Err(CliError::Usage(usage.to_owned()));
+    }
     match command {
         Command::Serve => serve::run(common.settings()?).await,
         Command::Config(command) => config::run(&command, &common, printer),
@@ -182,9 +209,27 @@ async fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Issuers(command) => issuers::run(command, common.operator()?, printer).await,
         Command::Operators(command) => operators::run(command, common.operator()?, printer).await,
         Command::Runs(command) => runs::run(command, &common, printer).await,
+        Command::Token(args) => token::run(args, format, &environment(), printer).await,
+        Command::Exec(args) => {
+            let ended = exec::run(args, environment(), printer).await?;
+            return Ok(ended.status());
+        }
+        Command::Agent(args) => agent::run(args, environment(), printer).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
-    }
+    }?;
+    Ok(0)
+}
+
+/// The variables that the program was started with; one that is not UTF-8 is none of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let variables = std::env::vars_os();
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn environment() -> Environment {
+    variables().collect()
 }
 
 /// A secret of the environment; one that is set to nothing is none.
@@ -196,9 +241,7 @@ fn variable(name: &str) -> Option<SecretText> {
 
 impl Common {
     fn settings(&self) -> Result<Settings, CliError> {
-        let environment: HashMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let environment: HashMap<_, _> = variables().collect();
         Ok(Settings::load(self.config.as_deref(), environment)?)
     }
 

@@ -18,6 +18,21 @@ pub(super) enum Format {
     Json,
     /// For people.
     Text,
+    /// `token` only: AWS credentials, for a `credential_process`.
+    AwsProcess,
+    /// `token` only: for kubectl's exec plugins.
+    ExecCredential,
+    /// `token` only: for Google's executable-sourced credentials.
+    GcpExecutable,
+    /// `token` only: as GitHub Actions' request protocol answers.
+    Github,
+}
+
+impl Format {
+    /// Whether every command can print so.
+    pub(super) fn is_general(self) -> bool {
+        matches!(self, Self::Json | Self::Text)
+    }
 }
 
 /// Prints data to stdout and talk to stderr.
@@ -51,13 +66,21 @@ impl Printer {
         text: impl FnOnce(&Value) -> Vec<String>,
     ) -> String {
         let lines = match self.format {
-            Format::Json => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
             Format::Text => text(value),
+            _ => vec![serde_json::to_string_pretty(value).unwrap_or_default()],
         };
         lines
             .iter()
             .flat_map(|line| [line.as_str(), "\n"])
             .collect()
+    }
+
+    /// Data as it is. A line ends only for people: whoever keeps a token in a file wants no newline in
+    /// it, since SDKs send what they read.
+    pub(super) fn plain(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let end = if out.is_terminal() { "\n" } else { "" };
+        let _ = write!(out, "{text}{end}");
     }
 
     /// Talk, for people only.

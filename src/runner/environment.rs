@@ -16,6 +16,13 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// The first of several variables that has a value: its name and value.
+    pub fn first<const N: usize>(&self, names: [&'static str; N]) -> Option<(&'static str, &str)> {
+        names
+            .into_iter()
+            .find_map(|name| Some((name, self.find(name)?)))
+    }
+
     /// The names of all variables that have a value, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let set = self.0.iter().filter(|(_, value)| !value.is_empty());

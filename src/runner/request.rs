@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode, header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -100,6 +100,11 @@ impl RequestSource {
         url
     }
 
+    /// The URL as it was given.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// What is asked with.
     pub fn token(&self) -> &SecretText {
         &self.token
@@ -159,6 +164,20 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { reason, .. } if reason.contains("invalid peer certificate") => {
+                "`--ca` (RUNMINT_CA) names the CA of the server's certificate, where it is a private one"
+            }
+            Self::Refused { status: 401, .. } => {
+                "the request token is that of another run or server; look at RUNMINT_REQUEST_TOKEN"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
     /// Whether another attempt may go better.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -170,7 +189,7 @@ impl RequestError {
 }
 
 /// A run, as it sees itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct OwnRun {
     /// The id in `/v1/runs/{id}`.
     pub id: String,
@@ -219,6 +238,20 @@ impl RequestClient {
     pub async fn token(&self, audience: &str) -> Result<IdentityToken, RequestError> {
         let url = self.source.url_for(audience);
         let answer = self.send(|| self.http.get(url.clone())).await?;
+        self.take(&answer)
+    }
+
+    /// Asks once, for those who have a time of their own to ask again.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub async fn token_at_once(&self, audience: &str) -> Result<IdentityToken, RequestError> {
+        let request = self.http.get(self.source.url_for(audience));
+        let answer = self.attempt(request).await;
+        self.take(&answer.map_err(|failure| failure.error)?)
+    }
+
+    fn take(&self, answer: &Value) -> Result<IdentityToken, RequestError> {
         let value = answer["value"]
             .as_str()
             .ok_or_else(|| self.no_token("it has no `value`"))?;

@@ -1,212 +1,108 @@
 //! HCP Terraform's variables for dynamic provider credentials, read as they stand in the environment.
 //!
 //! Pure: an [`Environment`] and a phase in, configurations or what is wrong with the variables out.
+//! The rules are HCP Terraform's ("Specifying multiple configurations" and each provider's page).
+//! Where its pages leave something open, one answer holds here:
+//!
+//! - **Which value.** `PLAN_` or `APPLY_` beats `RUN_`, and what is said of one configuration beats
+//!   `TFC_DEFAULT_`; the second rule is the stronger one, so an explicit `RUN_` beats a default
+//!   `PLAN_`: a default is for those who say nothing.
+//! - **Tags do not fall back.** A tagged configuration takes tagged variables and defaults, never the
+//!   untagged ones, which belong to the configuration without a tag.
+//! - **A setting without its switch** is an error with a tag: the tag is misspelt, or the switch was
+//!   forgotten. Without a tag it may be left over from variables that several jobs share, and HCP
+//!   Terraform passes over it. It is an error where it cannot be that: when nothing is switched
+//!   on, and when only tagged configurations of its provider are. A switch that says
+//!   `false` ends the matter, and defaults never need one.
+//! - **An unknown name** is an error under the prefix of a provider that is switched on, and anywhere
+//!   if it is nearly a switch's. Other `TFC_` variables are nobody's business here.
+//! - **The other phase** is looked at too: a plan should not pass when its apply cannot.
+//!
+//! A value is never repeated in an error.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-/// A `_TAG`: letters, digits and `_`, as it stands in the variable's name.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Tag(String);
+use super::environment::Environment;
+use crate::domain::phase::Phase;
 
-impl Tag {
-    /// The tag as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
+use self::names::Family;
+use self::settings::Settings;
+
+mod configuration;
+mod conflicts;
+mod forms;
+mod names;
+mod providers;
+mod settings;
+mod strays;
+mod switches;
+#[cfg(test)]
+mod tests;
+
+pub use self::configuration::{
+    Aws, AwsCredentialKind, Azure, Configuration, Gcp, GcpAccount, GcpCredentialKind, Hcp,
+    Kubernetes, Manual, Provider, Tag, Vault, VaultBackedAws, VaultBackedAzure, VaultBackedGcp,
+};
+
+/// A variable that is wrong, missing or in the way.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
+#[error("`{variable}`: {rule}")]
+pub struct InvalidVariable {
+    /// Its name.
+    pub variable: String,
+    /// The rule that it breaks, and what to do about it.
+    pub rule: String,
+}
+
+/// Each once, by the variables' names.
+type Problems = BTreeSet<InvalidVariable>;
+
+/// The configurations that are switched on.
+type Enabled = BTreeSet<(Family, Option<Tag>)>;
+
+/// What `environment` asks for in `phase`; without a phase, because nobody knows it, what is the same
+/// in both. In the order of HCP Terraform's table, the configuration without a tag before the tagged
+/// ones.
+///
+/// # Errors
+/// All that is wrong, so that it can be mended in one go.
+pub fn read(
+    environment: &Environment,
+    phase: Option<Phase>,
+) -> Result<Vec<Configuration>, Vec<InvalidVariable>> {
+    let mut problems = Problems::new();
+    let enabled = switches::read(environment, &mut problems);
+    strays::check(environment, &enabled, &mut problems);
+
+    let mut configurations = Vec::new();
+    for (family, tag) in &enabled {
+        let mut settings = Settings {
+            environment,
+            phase,
+            family: *family,
+            tag: tag.as_ref(),
+            enabled: &enabled,
+            problems: &mut problems,
+        };
+        if let Ok(provider) = providers::read(&mut settings) {
+            let tag = tag.clone();
+            configurations.push(Configuration { tag, provider });
+        }
+    }
+    conflicts::check(environment, &enabled, &configurations, &mut problems);
+
+    if problems.is_empty() {
+        Ok(configurations)
+    } else {
+        Err(problems.into_iter().collect())
     }
 }
 
-/// One configuration of one provider; it gets a token of its own.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Configuration {
-    /// Nothing for the default one.
-    pub tag: Option<Tag>,
-    /// Whose credentials, and what they need.
-    pub provider: Provider,
-}
-
-/// Whose credentials, and what they need.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Provider {
-    /// `TFC_AWS_…`
-    Aws(Aws),
-    /// `TFC_AZURE_…`
-    Azure(Azure),
-    /// `TFC_GCP_…`
-    Gcp(Gcp),
-    /// `TFC_HCP_…`
-    Hcp(Hcp),
-    /// `TFC_KUBERNETES_…`
-    Kubernetes(Kubernetes),
-    /// `TFC_WORKLOAD_IDENTITY_AUDIENCE`: the token itself.
-    Manual(Manual),
-    /// `TFC_VAULT_…`
-    Vault(Vault),
-    /// `TFC_VAULT_BACKED_AWS_…`
-    VaultBackedAws(VaultBackedAws),
-    /// `TFC_VAULT_BACKED_AZURE_…`
-    VaultBackedAzure(VaultBackedAzure),
-    /// `TFC_VAULT_BACKED_GCP_…`
-    VaultBackedGcp(VaultBackedGcp),
-}
-
-/// A role that a web identity assumes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Aws {
-    /// The audience of its token.
-    pub audience: String,
-    /// The role of this phase.
-    pub role_arn: String,
-}
-
-/// An application or identity with a federated credential.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Azure {
-    /// The audience of its token.
-    pub audience: String,
-    /// The client id of this phase.
-    pub client_id: String,
-}
-
-/// A provider of a workload identity pool.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Gcp {
-    /// The audience of its token.
-    pub audience: String,
-    /// `projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER`
-    pub provider_name: String,
-    /// The service account of this phase that the pool's principal impersonates; without it the
-    /// principal acts in its own name (`TFC_GCP_PRINCIPAL_TYPE=workload_pool`).
-    pub service_account: Option<String>,
-}
-
-/// A workload identity provider of HCP.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Hcp {
-    /// The audience of its token.
-    pub audience: String,
-    /// The provider's resource name of this phase.
-    pub provider_resource_name: String,
-}
-
-/// A cluster that trusts the issuer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Kubernetes {
-    /// The audience of its token.
-    pub audience: String,
-}
-
-/// A token for whoever wants one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Manual {
-    /// The audience of its token.
-    pub audience: String,
-}
-
-/// A login at Vault or OpenBao by its JWT auth method.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Vault {
-    /// The audience of its token.
-    pub audience: String,
-    /// Scheme, host and port.
-    pub address: String,
-    /// The namespace, if there are any.
-    pub namespace: Option<String>,
-    /// Where the auth method is mounted.
-    pub auth_path: String,
-    /// The role of this phase.
-    pub role: String,
-    /// The CA of its certificate (PEM), trusted instead of the system's.
-    pub ca_pem: Option<String>,
-    /// For one request.
-    pub client_timeout: Duration,
-}
-
-/// AWS credentials from Vault's AWS secrets engine.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VaultBackedAws {
-    /// Which Vault configuration logs in; nothing for the default one.
-    pub vault: Option<Tag>,
-    /// Where the engine is mounted.
-    pub mount_path: String,
-    /// What kind of credentials.
-    pub kind: AwsCredentialKind,
-    /// Vault's role of this phase.
-    pub role: String,
-    /// To wait once the credentials are there: IAM is eventually consistent.
-    pub sleep: Duration,
-}
-
-/// `TFC_VAULT_BACKED_AWS_AUTH_TYPE`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AwsCredentialKind {
-    /// `assumed_role`
-    AssumedRole {
-        /// Which of the role's ARNs, where there are several.
-        role_arn: Option<String>,
-    },
-    /// `federation_token`
-    FederationToken,
-    /// `iam_user`
-    IamUser,
-}
-
-/// Azure credentials from Vault's Azure secrets engine.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VaultBackedAzure {
-    /// Which Vault configuration logs in; nothing for the default one.
-    pub vault: Option<Tag>,
-    /// Where the engine is mounted.
-    pub mount_path: String,
-    /// Vault's role of this phase.
-    pub role: String,
-    /// To wait once the credentials are there: Entra is eventually consistent.
-    pub sleep: Duration,
-}
-
-/// GCP credentials from Vault's GCP secrets engine.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VaultBackedGcp {
-    /// Which Vault configuration logs in; nothing for the default one.
-    pub vault: Option<Tag>,
-    /// Where the engine is mounted.
-    pub mount_path: String,
-    /// Whose credentials.
-    pub account: GcpAccount,
-    /// What kind of credentials.
-    pub kind: GcpCredentialKind,
-}
-
-/// Whose credentials Vault's GCP secrets engine hands out.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum GcpAccount {
-    /// The roleset of this phase.
-    Roleset(String),
-    /// The static account of this phase.
-    StaticAccount(String),
-}
-
-/// The second half of `TFC_VAULT_BACKED_GCP_AUTH_TYPE`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum GcpCredentialKind {
-    /// `…/access_token`
-    AccessToken,
-    /// `…/service_account_key`
-    ServiceAccountKey,
-}
-
-impl Provider {
-    /// The audience of the token that the configuration needs; those that are Vault-backed use the
-    /// login of another one.
-    pub fn audience(&self) -> Option<&str> {
-        match self {
-            Self::Aws(Aws { audience, .. })
-            | Self::Azure(Azure { audience, .. })
-            | Self::Gcp(Gcp { audience, .. })
-            | Self::Hcp(Hcp { audience, .. })
-            | Self::Kubernetes(Kubernetes { audience })
-            | Self::Manual(Manual { audience })
-            | Self::Vault(Vault { audience, .. }) => Some(audience),
-            Self::VaultBackedAws(_) | Self::VaultBackedAzure(_) | Self::VaultBackedGcp(_) => None,
+impl InvalidVariable {
+    fn new(variable: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self {
+            variable: variable.into(),
+            rule: rule.into(),
         }
     }
 }

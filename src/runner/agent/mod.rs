@@ -1,0 +1,330 @@
+//! The same as a side process: files in a folder that others share, and the request protocol for
+//! those who ask themselves.
+
+mod server;
+
+use std::fmt::Write;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use self::server::{Served, router};
+use super::environment::Environment;
+use super::keep::{Say, keep};
+use super::preparation::{Preparation, PreparationError, prepare};
+use super::reader::{Reader, Unreadable, check};
+use super::redact::Redactor;
+use super::request::{OwnRun, RequestClient, RequestSource};
+use super::session::{Session, SessionError, SessionSettings};
+use super::text::SecretText;
+use super::token_file::{FileError, FileRules, Folder};
+use crate::clock::Clock;
+use crate::domain::phase::Phase;
+
+/// What an agent is to do.
+#[derive(Debug)]
+pub struct AgentOrder {
+    /// Whom to ask.
+    pub client: RequestClient,
+    /// The variables that it was started with.
+    pub environment: Environment,
+    /// `--run-phase`
+    pub run_phase: Option<Phase>,
+    /// `--tag`
+    pub tag: Option<String>,
+    /// The folder that is shared.
+    pub dir: PathBuf,
+    /// Who may read in it.
+    pub rules: FileRules,
+    /// Further tokens: an audience, and the name of a file.
+    pub tokens: Vec<(String, String)>,
+    /// Where the request protocol is served.
+    pub listen: Option<Listen>,
+    /// Who must be able to read the files.
+    pub readers: Vec<Reader>,
+    /// Whether the run is closed at the end.
+    pub close: bool,
+}
+
+/// Where the request protocol is served.
+#[derive(Debug)]
+pub enum Listen {
+    /// On this machine.
+    Tcp(SocketAddr),
+    /// In the file system; who may connect is who may enter its folder.
+    Unix(PathBuf),
+}
+
+/// Why an agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The listener.
+    #[error("the agent cannot listen at {at}: {source}")]
+    Listen {
+        /// Where.
+        at: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It would serve tokens to the network.
+    #[error(
+        "`--listen {0}` is no address of this machine alone; use 127.0.0.1, [::1] or `--socket`"
+    )]
+    Public(SocketAddr),
+    /// What the run is to be given.
+    #[error(transparent)]
+    Preparation(#[from] PreparationError),
+    /// What it could not be given.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A reader that cannot read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// No randomness for its own token.
+    #[error("no random bytes could be had")]
+    Random,
+}
+
+/// The file that says that all others are there and fresh.
+pub const READY_FILE: &str = "ready";
+
+/// The file with the variables, for a shell to read.
+pub const ENVIRONMENT_FILE: &str = "environment";
+
+/// Runs an agent until `stop` resolves, then ends what it handed out.
+///
+/// # Errors
+/// [`AgentError`]; then nothing is left behind.
+pub async fn agent(
+    order: AgentOrder,
+    clock: &Clock,
+    stop: impl Future<Output = ()> + Send,
+    say: Say<'_>,
+) -> Result<(), AgentError> {
+    let mut stop = std::pin::pin!(stop);
+    let preparation = tokio::select! {
+        () = &mut stop => return Ok(()),
+        prepared = prepare(&order.client, &order.environment, order.run_phase, order.tag.as_deref()) => prepared?,
+    };
+    for notice in &preparation.notices {
+        say(notice);
+    }
+    let listener = Listener::bind(order.listen.as_ref()).await?;
+    let token = own_token()?;
+    let own_source = listener.source(&token, preparation.run.as_ref());
+    let ready = Arc::new(AtomicBool::new(false));
+    let served = Served {
+        client: order.client.clone(),
+        token,
+        ready: Arc::clone(&ready),
+    };
+    let source = own_source.clone();
+    let mut session = Session::new(SessionSettings {
+        source: source.unwrap_or_else(|| order.client.source().clone()),
+        client: order.client.clone(),
+        environment: order.environment.clone(),
+        folder: Folder::create(&order.dir, order.rules)?,
+        run_id: preparation.run_id.clone(),
+        tag: order.tag.clone(),
+        // It prints nothing of others.
+        redactor: Redactor::default(),
+    });
+    let running = Running {
+        order: &order,
+        preparation: &preparation,
+        own_source: own_source.as_ref(),
+        ready: &ready,
+    };
+    let ended = tokio::select! {
+        () = &mut stop => Ok(()),
+        ended = running.run(&mut session, clock, say) => ended,
+        () = listener.serve(router(served)) => Ok(()),
+    };
+    for notice in session.end().await {
+        say(&notice);
+    }
+    if order.close
+        && let Err(error) = order.client.close().await
+    {
+        say(&format!("warning: the run could not be closed: {error}"));
+    }
+    ended
+}
+
+struct Running<'a> {
+    order: &'a AgentOrder,
+    preparation: &'a Preparation,
+    own_source: Option<&'a RequestSource>,
+    ready: &'a AtomicBool,
+}
+
+impl Running<'_> {
+    async fn run(
+        &self,
+        session: &mut Session,
+        clock: &Clock,
+        say: Say<'_>,
+    ) -> Result<(), AgentError> {
+        let now = clock.now();
+        session.open(&self.preparation.configurations, now).await?;
+        for (audience, file) in &self.order.tokens {
+            session.add_token(audience, file, now).await?;
+        }
+        self.tell(session, clock)?;
+        for reader in &self.order.readers {
+            for path in session.folder().paths() {
+                check(&path, reader)?;
+            }
+        }
+        say(&format!("the files are in {}", self.order.dir.display()));
+        // Only whoever runs as a service of systemd is listening.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let never = CancellationToken::new();
+        keep(session, clock, &never, say, |session| {
+            if let Err(error) = self.tell(session, clock) {
+                say(&format!("error: {error}"));
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Writes the variables down, and whether all is fresh.
+    fn tell(&self, session: &mut Session, clock: &Clock) -> Result<(), FileError> {
+        let mut variables = session.variables();
+        if let Some(source) = self.own_source {
+            for prefix in ["RUNMINT_REQUEST", "ACTIONS_ID_TOKEN_REQUEST"] {
+                let url = SecretText::new(source.url().as_str());
+                variables.push((format!("{prefix}_URL"), url));
+                variables.push((format!("{prefix}_TOKEN"), source.token().clone()));
+            }
+        }
+        session
+            .folder()
+            .write(ENVIRONMENT_FILE, exports(&variables).expose())?;
+        let fresh = session.is_fresh(clock.now());
+        self.ready.store(fresh, Ordering::SeqCst);
+        if fresh {
+            session.folder().write(READY_FILE, "")
+        } else {
+            session.folder().remove(READY_FILE)
+        }
+    }
+}
+
+/// For `. FILE` in a POSIX shell.
+fn exports(variables: &[(String, SecretText)]) -> SecretText {
+    let mut text = String::new();
+    for (name, value) in variables {
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "export {name}='{}'",
+            value.expose().replace('\'', r"'\''")
+        );
+    }
+    SecretText::new(text)
+}
+
+/// 256 random bits.
+fn own_token() -> Result<SecretText, AgentError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AgentError::Random)?;
+    let mut text = "runmint-agent-".to_owned();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(SecretText::new(text))
+}
+
+enum Listener {
+    None,
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    async fn bind(listen: Option<&Listen>) -> Result<Self, AgentError> {
+        let failed = |at: String| move |source| AgentError::Listen { at, source };
+        match listen {
+            None => Ok(Self::None),
+            Some(Listen::Tcp(address)) if !address.ip().is_loopback() => {
+                Err(AgentError::Public(*address))
+            }
+            Some(Listen::Tcp(address)) => {
+                let failed = failed(address.to_string());
+                let listener = TcpListener::bind(address).await;
+                let bound = listener.and_then(|listener| {
+                    let address = listener.local_addr()?;
+                    Ok(Self::Tcp(listener, address))
+                });
+                bound.map_err(failed)
+            }
+            Some(Listen::Unix(path)) => {
+                // What a killed agent left is in the way; one that runs answers.
+                if tokio::net::UnixStream::connect(path).await.is_err() {
+                    let _ = std::fs::remove_file(path);
+                }
+                let listener = UnixListener::bind(path);
+                let listener = listener.map_err(failed(path.display().to_string()))?;
+                Ok(Self::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    /// Where others ask; they can be told only of a URL.
+    fn source(&self, token: &SecretText, run: Option<&OwnRun>) -> Option<RequestSource> {
+        let Self::Tcp(_, address) = self else {
+            return None;
+        };
+        let run = run.map_or("agent", |run| &run.id);
+        // Clients append `&audience=…`, so there is a query already.
+        let url = format!("http://{address}/v1/token?run={run}");
+        RequestSource::new(&url, token.expose()).ok()
+    }
+
+    async fn serve(self, router: Router) {
+        let served = match self {
+            Self::None => std::future::pending().await,
+            Self::Tcp(listener, _) => axum::serve(listener, router).await,
+            Self::Unix(listener, path) => {
+                let gone = RemoveAtEnd(path);
+                let served = axum::serve(listener, router).await;
+                drop(gone);
+                served
+            }
+        };
+        if let Err(error) = served {
+            tracing::error!(%error, "the agent's listener has ended");
+        }
+    }
+}
+
+/// A socket's file, which nobody removes otherwise.
+struct RemoveAtEnd(PathBuf);
+
+impl Drop for RemoveAtEnd {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_variables_as_they_are() {
+        let variables = [("A".to_owned(), SecretText::new("it's $HOME"))];
+        assert_eq!(exports(&variables).expose(), "export A='it'\\''s $HOME'\n");
+    }
+}

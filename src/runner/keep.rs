@@ -1,0 +1,36 @@
+//! The clockwork: gives a session its turns when they are due.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::session::Session;
+use crate::clock::Clock;
+
+/// Whoever tells a person.
+pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// A machine that slept, or whose clock was set, is noticed after as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Keeps a session fresh until `stop`; `after` sees it after each turn.
+pub async fn keep(
+    session: &mut Session,
+    clock: &Clock,
+    stop: &CancellationToken,
+    say: Say<'_>,
+    mut after: impl FnMut(&mut Session) + Send,
+) {
+    loop {
+        let wait = session.next_at().after(clock.now()).min(LONGEST_WAIT);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        for notice in session.turn(clock.now(), stop).await {
+            say(&notice);
+        }
+        after(session);
+    }
+}
