@@ -121,7 +121,13 @@ enum CliError {
     Public(OperatorError),
     /// The runner's side.
     #[error(transparent)]
-    Runner(#[from] RunnerError),
+    Runner(Box<RunnerError>),
+}
+
+impl From<RunnerError> for CliError {
+    fn from(error: RunnerError) -> Self {
+        Self::Runner(Box::new(error))
+    }
 }
 
 impl CliError {
@@ -209,7 +215,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Issuers(command) => issuers::run(command, common.operator()?, printer).await,
         Command::Operators(command) => operators::run(command, common.operator()?, printer).await,
         Command::Runs(command) => runs::run(command, &common, printer).await,
-        Command::Token(args) => token::run(args, format, &environment(), printer).await,
+        Command::Token(args) => token::run(args, format, &environment()).await,
         Command::Exec(args) => {
             let ended = exec::run(args, environment(), printer).await?;
             return Ok(ended.status());

@@ -77,7 +77,7 @@ impl Printer {
 
     /// Data as it is. A line ends only for people: whoever keeps a token in a file wants no newline in
     /// it, since SDKs send what they read.
-    pub(super) fn plain(&self, text: &str) {
+    pub(super) fn plain(text: &str) {
         let mut out = std::io::stdout().lock();
         let end = if out.is_terminal() { "\n" } else { "" };
         let _ = write!(out, "{text}{end}");

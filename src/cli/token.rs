@@ -47,7 +47,6 @@ pub(super) async fn run(
     args: Args,
     format: Format,
     environment: &Environment,
-    printer: &Printer,
 ) -> Result<(), CliError> {
     let rules = args.file.rules(None)?;
     let reader = args.reader.as_deref().map(Reader::parse).transpose();
@@ -60,7 +59,7 @@ pub(super) async fn run(
                 .answer()
                 .and_then(|answer| answer.failure(&error.to_string()));
             let Some(told) = told else { return Err(error) };
-            printer.plain(&told.to_string());
+            Printer::plain(&told.to_string());
             return Ok(());
         }
     };
@@ -70,7 +69,7 @@ pub(super) async fn run(
         write(file.as_ref(), text.expose(), FileRules::default()).map_err(RunnerError::from)?;
     }
     let Some(file) = &args.output else {
-        printer.plain(text.expose());
+        Printer::plain(text.expose());
         return Ok(());
     };
     write(file, text.expose(), rules).map_err(RunnerError::from)?;

@@ -170,22 +170,20 @@ async fn command(
 /// Where the files go: as asked, or a folder of the run's own. A saved plan names its files, so that
 /// its apply must find them at the same path: the folder has the same name in both phases.
 fn folder(order: &ExecOrder, prepared: &Preparation) -> Result<Folder, FileError> {
-    match &order.dir {
-        Some(dir) => Folder::create(dir, order.rules),
-        None => {
-            let clean = |c: char| {
-                if c.is_ascii_alphanumeric() || "-_".contains(c) {
-                    c
-                } else {
-                    '-'
-                }
-            };
-            let run: String = prepared.run_id.chars().map(clean).collect();
-            let user = nix::unistd::geteuid();
-            let ours = order.temporary.join(format!("runmint-{user}"));
-            Folder::create(&ours.join(run), order.rules)
-        }
+    if let Some(dir) = &order.dir {
+        return Folder::create(dir, order.rules);
     }
+    let clean = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let run: String = prepared.run_id.chars().map(clean).collect();
+    let user = nix::unistd::geteuid();
+    let ours = order.temporary.join(format!("runmint-{user}"));
+    Folder::create(&ours.join(run), order.rules)
 }
 
 /// The object variables in a file that Terraform finds by itself; it goes when this is dropped.

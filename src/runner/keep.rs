@@ -11,7 +11,7 @@ use crate::clock::Clock;
 pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// A machine that slept, or whose clock was set, is noticed after as long.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Keeps a session fresh until `stop`; `after` sees it after each turn.
 pub async fn keep(

@@ -51,6 +51,7 @@ impl Schedule {
     }
 
     /// The same, never renewed.
+    #[must_use]
     pub fn as_it_is(self) -> Self {
         Self {
             due_at: NEVER,

@@ -88,7 +88,7 @@ pub enum SessionError {
         /// The configuration.
         whom: String,
         /// Why not.
-        source: VaultError,
+        source: Box<VaultError>,
     },
     /// A file could not be written.
     #[error(transparent)]

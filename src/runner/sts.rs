@@ -20,7 +20,7 @@ use super::token::IdentityToken;
 pub struct AssumeRole {
     /// The role (20 to 2,048 characters).
     pub role_arn: String,
-    /// What CloudTrail shows (2 to 64 characters).
+    /// What `CloudTrail` shows (2 to 64 characters).
     pub session_name: String,
     /// How long the credentials live, in seconds; an hour when left out.
     pub duration: Option<u32>,

@@ -199,6 +199,15 @@ impl TestApp {
         self.app.clock.now()
     }
 
+    /// Serves the public listener at an address of this machine, until the test's runtime ends.
+    pub(crate) async fn serve(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.public.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        address
+    }
+
     /// A request to the public listener.
     pub(crate) fn public(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(&self.public, method, path)

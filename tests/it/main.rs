@@ -62,6 +62,9 @@ mod request;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod runner;
+mod runner_vault;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;

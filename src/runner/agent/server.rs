@@ -75,8 +75,8 @@ async fn azure_devops(
 
 /// The run, so that whoever asks here finds out its phase as from the server itself.
 async fn run(State(served): State<Served>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = served.allow(&headers) {
-        return refusal;
+    if !served.is_allowed(&headers) {
+        return not_allowed();
     }
     match served.client.run().await {
         Ok(Some(run)) => Json(run).into_response(),
@@ -94,12 +94,15 @@ async fn readyz(State(served): State<Served>) -> Response {
 }
 
 impl Served {
+    /// A token, or the answer that says why there is none.
     async fn token(
         &self,
         headers: &HeaderMap,
         audience: Option<&str>,
     ) -> Result<IdentityToken, Response> {
-        self.allow(headers)?;
+        if !self.is_allowed(headers) {
+            return Err(not_allowed());
+        }
         let Some(audience) = audience.filter(|audience| !audience.is_empty()) else {
             return Err(problem(StatusCode::BAD_REQUEST, "`audience` is missing"));
         };
@@ -107,14 +110,6 @@ impl Served {
             .token_at_once(audience)
             .await
             .map_err(|error| refusal(&error))
-    }
-
-    fn allow(&self, headers: &HeaderMap) -> Result<(), Response> {
-        if self.is_allowed(headers) {
-            return Ok(());
-        }
-        let detail = "show the agent's token, which is in the file `environment` of its folder";
-        Err(problem(StatusCode::UNAUTHORIZED, detail))
     }
 
     fn is_allowed(&self, headers: &HeaderMap) -> bool {
@@ -129,6 +124,11 @@ impl Served {
             && aws_lc_rs::constant_time::verify_slices_are_equal(shown.trim().as_bytes(), expected)
                 .is_ok()
     }
+}
+
+fn not_allowed() -> Response {
+    let detail = "show the agent's token, which is in the file `environment` of its folder";
+    problem(StatusCode::UNAUTHORIZED, detail)
 }
 
 /// The server's refusal is passed on; what else went wrong is not the caller's fault.

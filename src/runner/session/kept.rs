@@ -197,9 +197,9 @@ impl Session {
         now: Timestamp,
     ) -> Result<(), SessionError> {
         let whom = describe(configuration);
-        let failed = |source| SessionError::Vault {
+        let failed = |source: VaultError| SessionError::Vault {
             whom: whom.clone(),
-            source,
+            source: source.into(),
         };
         let client = VaultClient::new(vault).map_err(failed)?;
         let login = client.login(token).await.map_err(failed)?;
@@ -233,7 +233,7 @@ impl Session {
         let given = login.credentials(configuration).await;
         let given = given.map_err(|source| SessionError::Vault {
             whom: whom.clone(),
-            source,
+            source: source.into(),
         })?;
         let Some((given, lease)) = given else {
             return Ok(());

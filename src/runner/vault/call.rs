@@ -37,10 +37,7 @@ pub(super) enum Purpose<'a> {
     /// It makes a user, a password or a key. If an answer is lost, those exist until the token is
     /// revoked, and clouds have few of them: it is sent again only if nothing was made, which is when
     /// Vault was not reached, had too much to do, or is not ready to do anything.
-    Secret {
-        /// The variable that chooses among ARNs.
-        role_arn: &'static str,
-    },
+    Secret,
     /// Renewing and revoking. Once more does no harm.
     Upkeep,
 }
@@ -73,7 +70,7 @@ impl VaultClient {
         let lost = |error: reqwest::Error| {
             let was_not_reached = error.is_connect();
             let error = self.lost(&error);
-            let is_safe = was_not_reached || !matches!(call.purpose, Purpose::Secret { .. });
+            let is_safe = was_not_reached || !matches!(call.purpose, Purpose::Secret);
             Failure {
                 again: is_safe && error.is_passing(),
                 error,
@@ -100,7 +97,7 @@ impl VaultClient {
         let detail = elsewhere.unwrap_or_else(|| detail(&json, call.secret));
         let hint = hint(&call.purpose, &path, status, &detail);
         let nothing_was_made = [412, 429, 503].contains(&status);
-        let is_safe = nothing_was_made || !matches!(call.purpose, Purpose::Secret { .. });
+        let is_safe = nothing_was_made || !matches!(call.purpose, Purpose::Secret);
         Err(Failure {
             error: VaultError::Refused {
                 host,

@@ -163,9 +163,7 @@ impl VaultClient {
             query,
             body: None,
             secret: token,
-            purpose: Purpose::Secret {
-                role_arn: "TFC_VAULT_BACKED_AWS_…_ROLE_ARN",
-            },
+            purpose: Purpose::Secret,
         };
         self.send(&call).await
     }

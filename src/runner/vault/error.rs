@@ -97,39 +97,31 @@ fn after(hint: Option<&str>) -> String {
 /// of its secrets engines, and of their copies in OpenBao.
 pub(super) fn hint(purpose: &Purpose<'_>, path: &str, status: u16, detail: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|words| detail.contains(words));
-    if (300..400).contains(&status) {
-        let hint = "`TFC_VAULT_ADDR` must be the address of Vault itself";
-        return Some(hint.to_owned());
-    }
-    if says(&["Vault is sealed"]) {
-        return Some("an operator must unseal it".to_owned());
-    }
-    if is_about_no_token(detail) {
-        return Some("the Vault token has ended, or was revoked".to_owned());
-    }
-    match purpose {
-        Purpose::Login { audience, subject } => {
-            return login_hint(status, &says, path, audience, subject);
-        }
-        Purpose::Secret { role_arn } if says(&["did not supply a role_arn"]) => {
-            return Some(format!("Vault's role has several: set `{role_arn}`"));
-        }
-        Purpose::Secret { .. } if status == 404 => {
-            return Some(format!(
-                "is a secrets engine mounted there (`TFC_VAULT_BACKED_…_MOUNT_PATH`), {IN_NAMESPACE}?"
-            ));
-        }
-        Purpose::Secret { .. } | Purpose::Upkeep => {}
-    }
-    let capability = match purpose {
-        Purpose::Upkeep => "update",
-        _ => "read",
-    };
-    (status == 403).then(|| {
+    let policy = |capability: &str| {
         format!(
             "the token's policies need `path \"{path}\" {{ capabilities = [\"{capability}\"] }}`"
         )
-    })
+    };
+    let hint = match (purpose, status) {
+        (_, 300..400) => "`TFC_VAULT_ADDR` must be the address of Vault itself".to_owned(),
+        (_, 503) if says(&["Vault is sealed"]) => "an operator must unseal it".to_owned(),
+        (Purpose::Login { audience, subject }, _) => {
+            return login_hint(status, &says, path, audience, subject);
+        }
+        (_, 403) if is_about_no_token(detail) => {
+            "the Vault token has ended, or was revoked".to_owned()
+        }
+        (Purpose::Upkeep, 403) => policy("update"),
+        (Purpose::Secret, 403) => policy("read"),
+        (Purpose::Secret, 404) => format!(
+            "is a secrets engine mounted there (`TFC_VAULT_BACKED_…_MOUNT_PATH`), {IN_NAMESPACE}?"
+        ),
+        (Purpose::Secret, _) if says(&["did not supply a role_arn"]) => {
+            "Vault's role has several: set `TFC_VAULT_BACKED_AWS_…_ROLE_ARN`".to_owned()
+        }
+        (Purpose::Secret | Purpose::Upkeep, _) => return None,
+    };
+    Some(hint)
 }
 
 const IN_NAMESPACE: &str = "in the namespace of `TFC_VAULT_NAMESPACE`";
@@ -186,9 +178,6 @@ mod tests {
     const LOGIN: Purpose<'_> = Purpose::Login {
         audience: "vault.workload.identity",
         subject: "organization:acme",
-    };
-    const SECRET: Purpose<'_> = Purpose::Secret {
-        role_arn: "TFC_VAULT_BACKED_AWS_…_ROLE_ARN",
     };
 
     #[test]
@@ -254,21 +243,21 @@ mod tests {
             (LOGIN, 404, "no handler for route", "`TFC_VAULT_NAMESPACE`"),
             (LOGIN, 503, "Vault is sealed", "unseal"),
             (
-                SECRET,
+                Purpose::Secret,
                 403,
                 "2 errors occurred: * permission denied * invalid token",
                 "has ended",
             ),
             (LOGIN, 307, "it sends elsewhere", "`TFC_VAULT_ADDR`"),
             (
-                SECRET,
+                Purpose::Secret,
                 403,
                 "permission denied",
                 r#"`path "aws/sts/deploy" { capabilities = ["read"] }`"#,
             ),
-            (SECRET, 404, "no handler for route", "MOUNT_PATH"),
+            (Purpose::Secret, 404, "no handler for route", "MOUNT_PATH"),
             (
-                SECRET,
+                Purpose::Secret,
                 400,
                 "did not supply a role_arn parameter",
                 "ROLE_ARN",
@@ -284,6 +273,9 @@ mod tests {
             assert!(hint.contains(remedy), "{detail}: {hint}");
         }
         assert_eq!(hint(&LOGIN, "auth/jwt/login", 400, "of late"), None);
-        assert_eq!(hint(&SECRET, "aws/sts/deploy", 500, "of late"), None);
+        assert_eq!(
+            hint(&Purpose::Secret, "aws/sts/deploy", 500, "of late"),
+            None
+        );
     }
 }

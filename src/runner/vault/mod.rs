@@ -97,6 +97,9 @@ impl VaultClient {
             },
         };
         let answer = self.send(&call).await?;
+        if answer.json["auth"]["mfa_requirement"].is_object() {
+            return Err(answer.unlike("it wants a second factor, which a run does not have"));
+        }
         Ok(Login {
             token: answer.secret("/auth/client_token")?,
             lease: answer.token_lease()?,

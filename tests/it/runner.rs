@@ -1,0 +1,4 @@
+//! The runner's side, part by part.
+
+mod session;
+mod vault;
