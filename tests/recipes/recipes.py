@@ -1,8 +1,8 @@
 """Takes the recipes out of docs/recipes.md and runs them; started by `run`, beside it.
 
-A block of the page is marked by its system: ```sh recipe=shell, ```yaml recipe=gitlab. In what is taken,
-only the server's address and the folders change. Of each recipe is asked: the plan and the apply are two
-runs with one `run_id`, both closed at the end; the credentials were there; no secret was printed.
+In what is taken, only the server's address and the folders change. Of each recipe is asked: the plan and
+the apply are two runs with one `run_id`, both closed at the end; the credentials were there; no secret was
+printed.
 """
 
 import json
@@ -11,123 +11,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import yaml
 
 import manifests
+import runner_page
 from identity import Issuer, RequestUrl
+from job import FOLDER, ISSUER, ROOT, RUNMINT, SECRETS, Job, Page, new_runs, operator, secret_of
+from pod import Pod
 
-ROOT = Path(os.environ["REPOSITORY"])
-ISSUER = os.environ["ISSUER"]
-RUNMINT = os.environ["RUNMINT"]
-FOLDER = Path(sys.argv[1])
-DATA = FOLDER / "data"
-SECRETS = FOLDER / "etc-runmint"
-
-# Applied, it prints the token, as careless code might, and keeps what it was given.
-CODE = """
-resource "terraform_data" "identity" {
-  provisioner "local-exec" {
-    command = "cat \\"$AWS_WEB_IDENTITY_TOKEN_FILE\\"; cp \\"$AWS_WEB_IDENTITY_TOKEN_FILE\\" applied"
-  }
-}
-"""
-
-
-def blocks() -> dict[tuple[str, str], str]:
-    """The page's blocks by language and recipe."""
-    page = (ROOT / "docs/recipes.md").read_text()
-    found = re.findall(r"^```(\w+) recipe=([\w-]+)\n(.*?)^```$", page, re.M | re.S)
-    marked = len(re.findall(r"^```\w", page, re.M))
-    assert marked == len(found), f"docs/recipes.md: {marked - len(found)} blocks belong to no recipe"
-    return {(language, name): local(body) for language, name, body in found}
-
-
-def local(text: str) -> str:
-    """The same text for this machine's server and folders."""
-    return text.replace("https://ci.example.com", ISSUER).replace("/etc/runmint/", f"{SECRETS}/")
-
-
-BLOCKS = blocks()
-
-
-def take(language: str, name: str) -> str:
-    return BLOCKS.pop((language, name))
-
-
-class Job:
-    """A place to work, as a checkout is, with the environment that a job has."""
-
-    def __init__(self, name: str, **variables: str) -> None:
-        self.name = name
-        self.work = FOLDER / name
-        self.work.mkdir()
-        (self.work / "main.tf").write_text(CODE)
-        temporary = self.work / "tmp"
-        temporary.mkdir()
-        self.environment = {
-            "PATH": f"{FOLDER / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(temporary),
-            "TMPDIR": str(temporary),
-            "CHECKPOINT_DISABLE": "1",
-        } | variables
-        self.output = ""
-
-    def run(self, *command: object, status: int = 0, stdin: str = "", **variables: str) -> None:
-        """Runs a command in it, and holds it to its exit status."""
-        ran = subprocess.run(
-            [str(part) for part in command],
-            cwd=self.work, env=self.environment | variables, input=stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-        )
-        self.output += ran.stdout
-        assert ran.returncode == status, f"{self.name}: {command}: {ran.returncode}\n{ran.stdout}"
-
-    def shell(self, script: str, *flags: str, shell: str = "sh", **others) -> None:
-        self.run(shell, *flags, "-c", script, **others)
-
-    def done(self, run_id: str | None, workspace: str = "net-1") -> None:
-        """Holds it to what is asked of every recipe."""
-        applied = (self.work / "applied").read_text()
-        assert applied.count(".") == 2, f"{self.name}: the apply had no token"
-        self.closed(run_id, ["plan", "apply"], workspace)
-
-    def closed(self, run_id: str | None, phases: list[str], workspace: str = "net-1") -> None:
-        runs = [run for run in new_runs() if run_id in (None, run["run_id"])]
-        told = json.dumps(runs, indent=1) + self.output
-        scope = f"organization:acme:project:Default Project:workspace:{workspace}:run_phase"
-        subjects = sorted(run["subject"] for run in runs)
-        assert subjects == sorted(f"{scope}:{phase}" for phase in phases), f"{self.name}: {told}"
-        assert {run["state"] for run in runs} == {"closed"}, f"{self.name}: {told}"
-        secret = re.search(r"rm[arc]_\w|eyJ[\w-]+\.|runmint-agent-", self.output)
-        assert not secret, f"{self.name}: a secret was printed\n{self.output}"
-        left = [path for path in self.work.rglob("tfc-*")]
-        assert not left, f"{self.name}: {left} are left"
-        print(f"ok      {self.name}")
-
-
-def operator(*arguments: str) -> str:
-    """What an operator's command prints."""
-    ran = subprocess.run(
-        [RUNMINT, *arguments], capture_output=True, text=True, check=False,
-        env=os.environ | {"RUNMINT_ADMIN_URL": os.environ["ADMIN_URL"]},
-    )
-    assert ran.returncode == 0, f"runmint {arguments}: {ran.stderr}"
-    return ran.stdout
-
-
-SEEN: set[str] = set()
-
-
-def new_runs() -> list[dict]:
-    """Runs that no recipe before has opened."""
-    runs = json.loads(operator("runs", "list", "--limit", "100", "--format", "json"))["runs"]
-    new = [run for run in runs if run["id"] not in SEEN]
-    SEEN.update(run["id"] for run in new)
-    return new
+PAGE = Page("docs/recipes.md", "recipe")
+take = PAGE.take
 
 
 def trust(name: str) -> Issuer:
@@ -163,10 +57,6 @@ def clients() -> None:
                  "audiences": ["aws.workload.identity"], "max_ttl": 7200}
         secret = operator("clients", "add", name, "--grant", json.dumps(grant))
         (SECRETS / f"{name}.secret").write_text(secret)
-
-
-def secret_of(client: str) -> str:
-    return (SECRETS / f"{client}.secret").read_text().strip()
 
 
 def script() -> None:
@@ -323,90 +213,6 @@ def otf() -> None:
     job.done(None)
 
 
-class Pod:
-    """Runs a pod's containers one by one, as their users where that is possible, in folders of its own."""
-
-    def __init__(self, job: Job, spec: dict, issuer: Issuer) -> None:
-        self.job, self.spec, self.issuer = job, spec, issuer
-        self.is_root = os.geteuid() == 0
-        self.volumes = {}
-        for volume in spec["volumes"]:
-            folder = job.work / f"{job.name}-{volume['name']}"
-            folder.mkdir(exist_ok=True)
-            self.volumes[volume["name"]] = folder
-            # As kubelet does with `fsGroup`.
-            folder.chmod(0o2777)
-            if self.is_root:
-                os.chown(folder, 0, spec["securityContext"]["fsGroup"])
-        for folder in (job.work, job.work / "tmp"):
-            folder.chmod(0o777)
-        shutil.copy(job.work / "main.tf", self.volumes["work"])
-
-    def identity(self, account: str) -> None:
-        projected = self.spec_volume("identity")["projected"]["sources"][0]["serviceAccountToken"]
-        bound = {"namespace": "net-1", "serviceaccount": {"name": account}, "pod": {"uid": "1"}}
-        token = self.issuer.token(local(projected["audience"]), {"kubernetes.io": bound})
-        file = self.volumes["identity"] / projected["path"]
-        file.write_text(token)
-        file.chmod(0o640)
-        if self.is_root:
-            os.chown(file, 0, self.spec["securityContext"]["fsGroup"])
-
-    def spec_volume(self, name: str) -> dict:
-        return next(volume for volume in self.spec["volumes"] if volume["name"] == name)
-
-    def command(self, container: dict, parts: list[str]) -> list[str]:
-        """The command with this machine's paths, and as the container's user."""
-        context = self.spec["securityContext"] | container["securityContext"]
-        folders = {mount["mountPath"]: str(self.volumes[mount["name"]]) for mount in container["volumeMounts"]}
-        # Whole paths, and each once: what comes in may hold another one's name.
-        paths = re.compile(rf"(?<![\w/.-])({'|'.join(map(re.escape, folders))})(?=[/\s]|$)")
-        text = [paths.sub(lambda found: folders[found[1]], local(part)) for part in parts]
-        if self.is_root:
-            ids = [f"--reuid={context['runAsUser']}", f"--regid={context['runAsGroup']}"]
-            return ["setpriv", *ids, f"--groups={context['fsGroup']}", "--no-new-privs", *text]
-        ids = {"1012": os.getgid(), "1000": os.getuid()}
-        return [re.sub(r"\b(1012|1000)\b", lambda found: str(ids[found[0]]), part) for part in text]
-
-    def environment(self, container: dict) -> dict[str, str]:
-        environment = {"PATH": self.job.environment["PATH"], "CHECKPOINT_DISABLE": "1"}
-        for variable in container.get("env", []):
-            environment[variable["name"]] = variable["value"]
-        temporary = str(self.volumes["tmp"])
-        return {name: temporary if value == "/tmp" else value for name, value in environment.items()}
-
-    def container(self, name: str) -> dict:
-        containers = self.spec["initContainers"] + self.spec["containers"]
-        return next(container for container in containers if container["name"] == name)
-
-    def run(self, name: str) -> None:
-        container = self.container(name)
-        ran = subprocess.run(
-            self.command(container, container["command"] + container["args"]),
-            cwd=self.volumes["work"], env=self.environment(container),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-        )
-        self.job.output += ran.stdout
-        assert ran.returncode == 0, f"{self.job.name}: {name}: {ran.returncode}\n{ran.stdout}"
-
-    def start(self, name: str) -> subprocess.Popen:
-        """Starts a sidecar and waits for its startup probe."""
-        container = self.container(name)
-        process = subprocess.Popen(
-            self.command(container, container["command"] + container["args"]),
-            cwd=self.volumes["work"], env=self.environment(container),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        probe = self.command(container, container["startupProbe"]["exec"]["command"])
-        deadline = time.monotonic() + container["startupProbe"]["failureThreshold"]
-        while subprocess.run(probe, check=False).returncode != 0:
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                raise SystemExit(f"{self.job.name}: {name} did not start\n{process.communicate()[0]}")
-            time.sleep(0.05)
-        return process
-
-
 def kubernetes() -> None:
     folder = ROOT / "contrib/kubernetes"
     specs = {}
@@ -451,14 +257,13 @@ def kubernetes() -> None:
 
 
 def main() -> None:
-    for language in ("yaml", "json"):
-        for (found, name), text in BLOCKS.items():
-            if found == language:
-                (yaml.safe_load if language == "yaml" else json.loads)(text)
     clients()
     for recipe in (script, shell, atlantis, jenkins, gitea, forgejo, buildkite, gitlab, otf, kubernetes):
         recipe()
-    assert not BLOCKS, f"docs/recipes.md: nothing has run {sorted(BLOCKS)}"
+    PAGE.is_done()
+    run = runner_page.opened()
+    runner_page.check(run)
+    runner_page.check_migration(run)
     unit = ROOT / "contrib/systemd/runmint-agent.service"
     print(f"ok      {unit.name}: {manifests.check_unit(unit, RUNMINT, FOLDER)}")
 
