@@ -63,7 +63,6 @@ mod request;
 mod rotation;
 #[cfg(test)]
 mod runner;
-mod runner_vault;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]

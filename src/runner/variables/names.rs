@@ -37,36 +37,36 @@ pub(super) struct Setting {
     of_phase: bool,
 }
 
-pub(super) const AUDIENCE: Setting = Setting::of_run("WORKLOAD_IDENTITY_AUDIENCE");
-pub(super) const AUTH_PATH: Setting = Setting::of_run("AUTH_PATH");
-pub(super) const AUTH_TYPE: Setting = Setting::of_run("AUTH_TYPE");
+pub(super) const AUDIENCE: Setting = Setting::plain("WORKLOAD_IDENTITY_AUDIENCE");
+pub(super) const AUTH_PATH: Setting = Setting::plain("AUTH_PATH");
+pub(super) const AUTH_TYPE: Setting = Setting::plain("AUTH_TYPE");
 pub(super) const CLIENT_ID: Setting = Setting::of_phase("CLIENT_ID");
-pub(super) const CLIENT_TIMEOUT: Setting = Setting::of_run("CLIENT_TIMEOUT");
-pub(super) const ENCODED_CACERT: Setting = Setting::of_run("ENCODED_CACERT");
-pub(super) const MOUNT_PATH: Setting = Setting::of_run("MOUNT_PATH");
-pub(super) const PRINCIPAL_TYPE: Setting = Setting::of_run("PRINCIPAL_TYPE");
-pub(super) const PROJECT_NUMBER: Setting = Setting::of_run("PROJECT_NUMBER");
+pub(super) const CLIENT_TIMEOUT: Setting = Setting::plain("CLIENT_TIMEOUT");
+pub(super) const ENCODED_CACERT: Setting = Setting::plain("ENCODED_CACERT");
+pub(super) const MOUNT_PATH: Setting = Setting::plain("MOUNT_PATH");
+pub(super) const PRINCIPAL_TYPE: Setting = Setting::plain("PRINCIPAL_TYPE");
+pub(super) const PROJECT_NUMBER: Setting = Setting::plain("PROJECT_NUMBER");
 pub(super) const PROVIDER_RESOURCE_NAME: Setting = Setting::of_phase("PROVIDER_RESOURCE_NAME");
 pub(super) const ROLE_ARN: Setting = Setting::of_phase("ROLE_ARN");
 pub(super) const SERVICE_ACCOUNT_EMAIL: Setting = Setting::of_phase("SERVICE_ACCOUNT_EMAIL");
-pub(super) const SLEEP_SECONDS: Setting = Setting::of_run("SLEEP_SECONDS");
-pub(super) const VAULT_ADDR: Setting = Setting::of_run("ADDR");
-pub(super) const VAULT_CONFIG: Setting = Setting::of_run("VAULT_CONFIG");
+pub(super) const SLEEP_SECONDS: Setting = Setting::plain("SLEEP_SECONDS");
+pub(super) const VAULT_ADDR: Setting = Setting::plain("ADDR");
+pub(super) const VAULT_CONFIG: Setting = Setting::plain("VAULT_CONFIG");
 pub(super) const VAULT_LOGIN_ROLE: Setting = Setting::of_phase("ROLE");
-pub(super) const VAULT_NAMESPACE: Setting = Setting::of_run("NAMESPACE");
+pub(super) const VAULT_NAMESPACE: Setting = Setting::plain("NAMESPACE");
 pub(super) const VAULT_ROLE: Setting = Setting::of_phase("VAULT_ROLE");
 pub(super) const VAULT_ROLESET: Setting = Setting::of_phase("VAULT_ROLESET");
 pub(super) const VAULT_STATIC_ACCOUNT: Setting = Setting::of_phase("VAULT_STATIC_ACCOUNT");
-pub(super) const WORKLOAD_POOL_ID: Setting = Setting::of_run("WORKLOAD_POOL_ID");
-pub(super) const WORKLOAD_PROVIDER_ID: Setting = Setting::of_run("WORKLOAD_PROVIDER_ID");
-pub(super) const WORKLOAD_PROVIDER_NAME: Setting = Setting::of_run("WORKLOAD_PROVIDER_NAME");
+pub(super) const WORKLOAD_POOL_ID: Setting = Setting::plain("WORKLOAD_POOL_ID");
+pub(super) const WORKLOAD_PROVIDER_ID: Setting = Setting::plain("WORKLOAD_PROVIDER_ID");
+pub(super) const WORKLOAD_PROVIDER_NAME: Setting = Setting::plain("WORKLOAD_PROVIDER_NAME");
 /// A manual token's audience is its switch, too.
-pub(super) const MANUAL_AUDIENCE: Setting = Setting::of_run("AUDIENCE");
+pub(super) const MANUAL_AUDIENCE: Setting = Setting::plain("AUDIENCE");
 
 /// What a manual token is handed over in; nothing that is read.
 pub(super) const MANUAL_TOKEN: &str = "TOKEN";
 
-const HCP_CONFIG: Setting = Setting::of_run("HCP_CONFIG");
+const HCP_CONFIG: Setting = Setting::plain("HCP_CONFIG");
 const SECRET_RESOURCE_NAME: Setting = Setting::of_phase("SECRET_RESOURCE_NAME");
 
 /// A row of the table: what begins each name, the switch, the settings.
@@ -120,6 +120,14 @@ impl Family {
         }
     }
 
+    /// Whether runmint does more with it than refuse it.
+    pub(super) fn is_supported(self) -> bool {
+        !matches!(
+            self,
+            Self::TencentCloud | Self::HvsBackedAws | Self::HvsBackedGcp
+        )
+    }
+
     /// The variable that switches the configuration on.
     pub(super) fn switch(self, tag: Option<&Tag>) -> String {
         self.explicit(self.row().1, tag)
@@ -145,8 +153,8 @@ impl Family {
 }
 
 impl Setting {
-    /// One value for the whole run.
-    const fn of_run(name: &'static str) -> Self {
+    /// One value, whatever the phase.
+    const fn plain(name: &'static str) -> Self {
         let of_phase = false;
         Self { name, of_phase }
     }

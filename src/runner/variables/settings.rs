@@ -30,20 +30,15 @@ impl<'a> Settings<'a> {
         form: impl Fn(&str) -> Result<T, String>,
     ) -> Read<Option<T>> {
         let [plan, apply] = Phase::ALL.map(|phase| self.find(setting, phase));
-        let value = |found: &Option<Found<'a>>| found.as_ref().map(|found| found.value);
-        if self.phase.is_none() && value(&plan) != value(&apply) {
-            let mut found = [plan, apply].into_iter().flatten();
-            let of_phase = found.find(|found| found.part != setting.part());
-            let variable = of_phase.map(|found| found.variable);
-            return Err(self.refuse(
-                variable.unwrap_or_default(),
-                "holds in one phase only, and nobody says which phase this is: \
-                 give `--run-phase plan` or `--run-phase apply`",
-            ));
-        }
+        let undecided = self.find_undecided(setting, [&plan, &apply]);
         // Both, whatever the phase is: a plan should not pass when its apply cannot.
         let plan = self.take(plan, &form);
         let apply = self.take(apply, &form);
+        if let Some(variable) = undecided {
+            let rule = "holds in one phase only, and nobody says which phase this is: give \
+                        `--run-phase plan` or `--run-phase apply`";
+            return Err(self.refuse(variable, rule));
+        }
         match self.phase {
             Some(Phase::Apply) => apply,
             Some(Phase::Plan) | None => plan,
@@ -118,24 +113,34 @@ impl<'a> Settings<'a> {
 
     /// The variable that counts in `phase`; the order is explained where the module begins.
     fn find(&self, setting: Setting, phase: Phase) -> Option<Found<'a>> {
-        let explicit = |part: &str| self.family.explicit(part, self.tag);
-        let default = |part: &str| self.family.default(part);
-        let spellings: [&dyn Fn(&str) -> String; 2] = [&explicit, &default];
         let parts = setting.parts_in(phase);
-        spellings.into_iter().find_map(|spell| {
-            parts.iter().find_map(|part| {
-                let variable = spell(part);
-                let value = self.environment.find(&variable)?;
-                let part = part.clone();
-                Some(Found {
-                    variable,
-                    part,
-                    value,
-                })
+        let explicit = parts
+            .iter()
+            .map(|part| (part, self.family.explicit(part, self.tag)));
+        let default = parts.iter().map(|part| (part, self.family.default(part)));
+        explicit.chain(default).find_map(|(part, variable)| {
+            let value = self.environment.find(&variable)?;
+            let part = part.clone();
+            Some(Found {
+                variable,
+                part,
+                value,
             })
         })
     }
 
+    /// The variable because of which the phase matters, when nobody knows the phase.
+    fn find_undecided(&self, setting: Setting, found: [&Option<Found<'_>>; 2]) -> Option<String> {
+        let [plan, apply] = found.map(|found| found.as_ref().map(|found| found.value));
+        if self.phase.is_some() || plan == apply {
+            return None;
+        }
+        let mut found = found.into_iter().flatten();
+        let of_phase = found.find(|found| found.part != setting.part())?;
+        Some(of_phase.variable.clone())
+    }
+
+    /// The value in its form.
     fn take<T>(
         &mut self,
         found: Option<Found<'_>>,

@@ -12,6 +12,9 @@ pub(super) fn check(environment: &Environment, enabled: &Enabled, problems: &mut
         let Some((family, meaning)) = names::meaning(variable) else {
             continue;
         };
+        if !family.is_supported() {
+            continue;
+        }
         let problem = match meaning {
             Meaning::Default | Meaning::Switch { .. } => None,
             Meaning::DefaultSwitch => Some(default_switch(variable, family)),
