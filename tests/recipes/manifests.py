@@ -22,11 +22,11 @@ def check(value: object, kind: str, where: str) -> None:
     """Kubernetes would refuse, or pass over, a field that it does not know, and so does this."""
     if value is None:
         raise SystemExit(f"{where}: is empty")
-    if listed := re.fullmatch(r"[Ll]ist\[(.*)\]", kind):
+    if listed := re.fullmatch(r"list\[(.*)\]", kind, re.I):
         assert isinstance(value, list), f"{where}: is no list"
         for index, item in enumerate(value):
             check(item, listed[1], f"{where}[{index}]")
-    elif mapped := re.fullmatch(r"[Dd]ict[(\[]str, (.*)[)\]]", kind):
+    elif mapped := re.fullmatch(r"dict[(\[]str, (.*)[)\]]", kind, re.I):
         assert isinstance(value, dict), f"{where}: is no map"
         for name, item in value.items():
             check(item, mapped[1], f"{where}.{name}")
