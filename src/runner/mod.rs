@@ -6,6 +6,7 @@
 //! [`Environment`].
 
 pub mod environment;
+pub mod redact;
 pub mod request;
 pub mod text;
 pub mod token;
