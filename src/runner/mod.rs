@@ -8,6 +8,7 @@
 pub mod environment;
 pub mod redact;
 pub mod request;
+pub mod signals;
 pub mod text;
 pub mod token;
 pub mod variables;
