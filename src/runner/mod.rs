@@ -5,6 +5,7 @@
 //! Printing is left to `cli`, and so is reading the process's environment, which comes in as an
 //! [`Environment`].
 
+pub mod child;
 pub mod environment;
 pub mod redact;
 pub mod request;

@@ -62,6 +62,8 @@ mod request;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod runner_child;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;
