@@ -30,7 +30,7 @@ pub struct ChildSpec {
     pub program: OsString,
     /// Its arguments, without its name.
     pub arguments: Vec<OsString>,
-    /// Variables that it is given beside those of this process.
+    /// Variables that it is given beside those of this process: the only way for a secret.
     pub set: Vec<(String, SecretText)>,
     /// Variables of this process that it is not given. One that is in `set` as well is set.
     pub unset: Vec<String>,

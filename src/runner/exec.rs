@@ -81,10 +81,28 @@ const GRACE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`ExecError`], if the command did not run; whatever was handed out until then is ended.
 pub async fn exec(order: ExecOrder, clock: &Clock, say: Say<'_>) -> Result<Ended, ExecError> {
+    let client = order.close.then(|| order.client.clone());
+    let ended = with_credentials(order, clock, say).await;
+    // Whether or not the command ran: nobody will run it again in this run's name.
+    if let Some(client) = client {
+        match client.close().await {
+            Ok(true) => {}
+            Ok(false) => say("warning: `--close`: this issuer has no runs that can be closed"),
+            Err(error) => say(&format!("warning: the run could not be closed: {error}")),
+        }
+    }
+    ended
+}
+
+async fn with_credentials(
+    order: ExecOrder,
+    clock: &Clock,
+    say: Say<'_>,
+) -> Result<Ended, ExecError> {
     // Before anything is handed out: a signal that comes from here on ends it in good order.
     let mut signals = Signals::catch().map_err(ExecError::Signals)?;
     let prepared = tokio::select! {
-        signal = signals.next() => return Ok(Ended::Killed(signal as i32)),
+        signal = signals.next_of_any() => return Ok(Ended::Killed(signal as i32)),
         prepared = prepare(
             &order.client,
             &order.environment,
@@ -95,7 +113,7 @@ pub async fn exec(order: ExecOrder, clock: &Clock, say: Say<'_>) -> Result<Ended
     for notice in &prepared.notices {
         say(notice);
     }
-    let redactor = Redactor::default();
+    let redactor = order.redact.then(Redactor::default);
     let mut session = Session::new(SessionSettings {
         client: order.client.clone(),
         source: order.client.source().clone(),
@@ -106,11 +124,9 @@ pub async fn exec(order: ExecOrder, clock: &Clock, say: Say<'_>) -> Result<Ended
         redactor: redactor.clone(),
     });
     let opened = tokio::select! {
-        signal = signals.next() => Ok(Some(Ended::Killed(signal as i32))),
+        signal = signals.next_of_any() => Ok(Some(Ended::Killed(signal as i32))),
         opened = session.open(&prepared.configurations, clock.now()) => opened.map(|()| None),
     };
-    let close = order.close;
-    let client = order.client.clone();
     let ended = match opened {
         Ok(None) => command(order, &mut session, redactor, signals, clock, say).await,
         Ok(Some(ended)) => Ok(ended),
@@ -119,13 +135,6 @@ pub async fn exec(order: ExecOrder, clock: &Clock, say: Say<'_>) -> Result<Ended
     for notice in session.end().await {
         say(&notice);
     }
-    if close {
-        match client.close().await {
-            Ok(true) => {}
-            Ok(false) => say("warning: `--close`: this issuer has no runs that can be closed"),
-            Err(error) => say(&format!("warning: the run could not be closed: {error}")),
-        }
-    }
     ended
 }
 
@@ -133,7 +142,7 @@ pub async fn exec(order: ExecOrder, clock: &Clock, say: Say<'_>) -> Result<Ended
 async fn command(
     order: ExecOrder,
     session: &mut Session,
-    redactor: Redactor,
+    redactor: Option<Redactor>,
     mut signals: Signals,
     clock: &Clock,
     say: Say<'_>,
@@ -148,7 +157,7 @@ async fn command(
         set: session.variables(),
         unset: Vec::new(),
         user: order.user,
-        redactor: order.redact.then_some(redactor),
+        redactor,
         grace: GRACE,
     };
     let (over, never) = (CancellationToken::new(), CancellationToken::new());

@@ -39,14 +39,16 @@ pub struct SessionSettings {
     pub folder: Folder,
     /// `terraform_run_id`, or what names the run where there is none.
     pub run_id: String,
-    /// Learns every secret before anybody can print it.
-    pub redactor: Redactor,
+    /// Learns every secret before anybody can print it, where the output is masked.
+    pub redactor: Option<Redactor>,
 }
 
 impl SessionSettings {
     fn learn(&self, secret: &SecretText) {
-        // One that is too short to be masked is too short to be one.
-        let _ = self.redactor.add(secret);
+        if let Some(redactor) = &self.redactor {
+            // One that is too short to be masked is too short to be one.
+            let _ = redactor.add_passing(secret);
+        }
     }
 }
 
@@ -98,7 +100,9 @@ pub enum SessionError {
 impl Session {
     /// A session that has nothing yet.
     pub fn new(settings: SessionSettings) -> Self {
-        settings.learn(settings.client.source().token());
+        if let Some(redactor) = &settings.redactor {
+            let _ = redactor.add(settings.client.source().token());
+        }
         Self {
             settings,
             kept: Vec::new(),

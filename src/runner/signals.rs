@@ -20,6 +20,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// Signals as they come in. Those that have been caught and not taken are kept.
 pub struct Signals {
     received: UnboundedReceiver<Signal>,
+    /// Those of the terminal.
+    from_terminal: UnboundedReceiver<Signal>,
     /// Nothing is caught where they come from a channel.
     catching: Option<Handle>,
 }
@@ -55,30 +57,50 @@ impl Signals {
         let mut caught = SignalsInfo::<WithOrigin>::new(signals.map(|signal| signal as i32))?;
         let catching = Some(caught.handle());
         let (sender, received) = unbounded_channel();
+        let (terminal, from_terminal) = unbounded_channel();
         let pass_on = move || {
-            for signal in caught.forever().filter_map(|origin| to_pass_on(&origin)) {
-                if sender.send(signal).is_err() {
+            for origin in caught.forever() {
+                let Ok(signal) = Signal::try_from(origin.signal) else {
+                    continue;
+                };
+                let heard = if is_sent(&origin) { &sender } else { &terminal };
+                if heard.send(signal).is_err() {
                     return;
                 }
             }
         };
         let thread = std::thread::Builder::new().name("signals".to_owned());
         thread.spawn(pass_on)?;
-        Ok(Self { received, catching })
+        Ok(Self {
+            received,
+            from_terminal,
+            catching,
+        })
     }
 
     /// Signals that are sent by hand; this process's own are left alone.
     pub fn by_hand() -> (UnboundedSender<Signal>, Self) {
         let (sender, received) = unbounded_channel();
-        let catching = None;
-        (sender, Self { received, catching })
+        let (_, from_terminal) = unbounded_channel();
+        let signals = Self {
+            received,
+            from_terminal,
+            catching: None,
+        };
+        (sender, signals)
     }
 
-    /// The next one; waits for ever if there is none. Nothing is lost if it is dropped while it waits.
+    /// The next one that a process has sent; waits for ever if there is none. Nothing is lost if it
+    /// is dropped while it waits.
     pub async fn next(&mut self) -> Signal {
-        match self.received.recv().await {
-            Some(signal) => signal,
-            None => std::future::pending().await,
+        next_of(&mut self.received).await
+    }
+
+    /// The next one, whoever it is from: while there is no child, a Ctrl-C is for this process.
+    pub async fn next_of_any(&mut self) -> Signal {
+        tokio::select! {
+            signal = next_of(&mut self.received) => signal,
+            signal = next_of(&mut self.from_terminal) => signal,
         }
     }
 }
@@ -93,9 +115,15 @@ impl Drop for Signals {
 
 /// A signal that a process has sent tells which; the kernel's own, the terminal's among them, does
 /// not. (Linux also says so in `si_code`, as `SI_KERNEL`; macOS does not.)
-fn to_pass_on(origin: &Origin) -> Option<Signal> {
-    let signal = Signal::try_from(origin.signal).ok()?;
-    origin.process.is_some().then_some(signal)
+fn is_sent(origin: &Origin) -> bool {
+    origin.process.is_some()
+}
+
+async fn next_of(received: &mut UnboundedReceiver<Signal>) -> Signal {
+    match received.recv().await {
+        Some(signal) => signal,
+        None => std::future::pending().await,
+    }
 }
 
 /// The set of ignored signals in Linux's `/proc/[pid]/status` (proc(5)): bit n - 1 for signal n.
@@ -151,10 +179,8 @@ mod tests {
     #[test]
     fn signals_that_nohup_and_shells_ignore_are_known() {
         let status = "Name:\tsh\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000007\n";
-        assert_eq!(
-            ignored(status),
-            bit(Signal::SIGHUP) | bit(Signal::SIGINT) | 2
-        );
+        let [hangup, interrupt, quit] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT].map(bit);
+        assert_eq!(ignored(status), hangup | interrupt | quit);
         assert_eq!(ignored(""), 0);
     }
 }

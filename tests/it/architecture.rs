@@ -82,7 +82,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const BELONGS_TO: &[(&str, &[&str])] = &[
     // Databases and sockets.
     ("sqlx::", &["store"]),
-    ("axum::", &["http"]),
+    (
+        "axum::",
+        &["http", "runner/agent/mod.rs", "runner/agent/server.rs"],
+    ),
     ("tower_http::", &["http"]),
     ("axum_server::", &["server", "tls"]),
     ("hyper_util::", &["server"]),
@@ -117,7 +120,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     // The machine: its time, its environment, its terminal.
     ("SystemTime::now", &["clock.rs"]),
     ("std::env::", &["cli/mod.rs"]),
-    ("std::process::", &["cli", "main.rs"]),
+    ("std::process::", &["cli", "main.rs", "runner/child.rs"]),
     // Who changed something is known to whoever has authenticated them.
     ("Actor::Operator", &["auth"]),
     ("println!", &["cli/output.rs"]),

@@ -1,5 +1,6 @@
 //! The runner's side, as jobs and their tools meet it.
 
+mod child;
 mod files;
 mod session;
 mod vault;

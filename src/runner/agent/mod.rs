@@ -1,6 +1,7 @@
 //! The same as a side process: files in a folder that others share, and the request protocol for
 //! those who ask themselves.
 
+mod listener;
 mod server;
 
 use std::fmt::Write;
@@ -10,17 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use self::listener::Listener;
 use self::server::{Served, router};
 use super::environment::Environment;
 use super::keep::{Say, keep};
 use super::preparation::{Preparation, PreparationError, prepare};
 use super::reader::{Reader, Unreadable, check};
-use super::redact::Redactor;
-use super::request::{OwnRun, RequestClient, RequestSource};
+use super::request::RequestClient;
 use super::session::{Session, SessionError, SessionSettings};
 use super::text::SecretText;
 use super::token_file::{FileError, FileRules, Folder};
@@ -110,48 +109,7 @@ pub async fn agent(
     stop: impl Future<Output = ()> + Send,
     say: Say<'_>,
 ) -> Result<(), AgentError> {
-    let mut stop = std::pin::pin!(stop);
-    let preparation = tokio::select! {
-        () = &mut stop => return Ok(()),
-        prepared = prepare(&order.client, &order.environment, order.run_phase, order.tag.as_deref()) => prepared?,
-    };
-    for notice in &preparation.notices {
-        say(notice);
-    }
-    let listener = Listener::bind(order.listen.as_ref()).await?;
-    let token = own_token()?;
-    let own_source = listener.source(&token, preparation.run.as_ref());
-    let ready = Arc::new(AtomicBool::new(false));
-    let served = Served {
-        client: order.client.clone(),
-        token,
-        ready: Arc::clone(&ready),
-    };
-    let source = own_source.clone();
-    let mut session = Session::new(SessionSettings {
-        source: source.unwrap_or_else(|| order.client.source().clone()),
-        client: order.client.clone(),
-        environment: order.environment.clone(),
-        folder: Folder::create(&order.dir, order.rules)?,
-        run_id: preparation.run_id.clone(),
-        tag: order.tag.clone(),
-        // It prints nothing of others.
-        redactor: Redactor::default(),
-    });
-    let running = Running {
-        order: &order,
-        preparation: &preparation,
-        own_source: own_source.as_ref(),
-        ready: &ready,
-    };
-    let ended = tokio::select! {
-        () = &mut stop => Ok(()),
-        ended = running.run(&mut session, clock, say) => ended,
-        () = listener.serve(router(served)) => Ok(()),
-    };
-    for notice in session.end().await {
-        say(&notice);
-    }
+    let ended = serve(&order, clock, stop, say).await;
     if order.close
         && let Err(error) = order.client.close().await
     {
@@ -160,11 +118,76 @@ pub async fn agent(
     ended
 }
 
+async fn serve(
+    order: &AgentOrder,
+    clock: &Clock,
+    stop: impl Future<Output = ()> + Send,
+    say: Say<'_>,
+) -> Result<(), AgentError> {
+    let mut stop = std::pin::pin!(stop);
+    let tag = order.tag.as_deref();
+    let preparation = tokio::select! {
+        () = &mut stop => return Ok(()),
+        prepared = prepare(&order.client, &order.environment, order.run_phase, tag) => prepared?,
+    };
+    for notice in &preparation.notices {
+        say(notice);
+    }
+    let listener = Listener::bind(order.listen.as_ref(), order.rules).await?;
+    let token = own_token()?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let served = Served {
+        client: order.client.clone(),
+        token: token.clone(),
+        ready: Arc::clone(&ready),
+    };
+    // Who asks the agent need not know the run's own request token.
+    let own_source = listener.source(&token, preparation.run.as_ref());
+    let source = own_source.unwrap_or_else(|| order.client.source().clone());
+    let mut session = Session::new(SessionSettings {
+        source,
+        client: order.client.clone(),
+        environment: order.environment.clone(),
+        folder: Folder::create(&order.dir, order.rules)?,
+        run_id: preparation.run_id.clone(),
+        tag: order.tag.clone(),
+        // It prints nothing of others.
+        redactor: None,
+    });
+    let running = Running {
+        order,
+        preparation: &preparation,
+        how_to_ask: listener.variables(&token, preparation.run.as_ref()),
+        ready: &ready,
+        over: CancellationToken::new(),
+    };
+    let ended = {
+        let mut work = std::pin::pin!(running.run(&mut session, clock, say));
+        // What is under way is finished, so that nothing of it is lost.
+        tokio::select! {
+            ended = &mut work => ended,
+            () = &mut stop => {
+                running.over.cancel();
+                work.await
+            }
+            served = listener.serve(router(served)) => {
+                running.over.cancel();
+                work.await.and(served)
+            }
+        }
+    };
+    for notice in session.end().await {
+        say(&notice);
+    }
+    ended
+}
+
 struct Running<'a> {
     order: &'a AgentOrder,
     preparation: &'a Preparation,
-    own_source: Option<&'a RequestSource>,
+    how_to_ask: Vec<(String, SecretText)>,
     ready: &'a AtomicBool,
+    over: CancellationToken,
 }
 
 impl Running<'_> {
@@ -174,10 +197,9 @@ impl Running<'_> {
         clock: &Clock,
         say: Say<'_>,
     ) -> Result<(), AgentError> {
-        let now = clock.now();
-        session.open(&self.preparation.configurations, now).await?;
-        for (audience, file) in &self.order.tokens {
-            session.add_token(audience, file, now).await?;
+        tokio::select! {
+            () = self.over.cancelled() => return Ok(()),
+            opened = self.open(session, clock) => opened?,
         }
         self.tell(session, clock)?;
         for reader in &self.order.readers {
@@ -188,8 +210,7 @@ impl Running<'_> {
         say(&format!("the files are in {}", self.order.dir.display()));
         // Only whoever runs as a service of systemd is listening.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        let never = CancellationToken::new();
-        keep(session, clock, &never, say, |session| {
+        keep(session, clock, &self.over, say, |session| {
             if let Err(error) = self.tell(session, clock) {
                 say(&format!("error: {error}"));
             }
@@ -198,25 +219,27 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Writes the variables down, and whether all is fresh.
-    fn tell(&self, session: &mut Session, clock: &Clock) -> Result<(), FileError> {
-        let mut variables = session.variables();
-        if let Some(source) = self.own_source {
-            for prefix in ["RUNMINT_REQUEST", "ACTIONS_ID_TOKEN_REQUEST"] {
-                let url = SecretText::new(source.url().as_str());
-                variables.push((format!("{prefix}_URL"), url));
-                variables.push((format!("{prefix}_TOKEN"), source.token().clone()));
-            }
+    async fn open(&self, session: &mut Session, clock: &Clock) -> Result<(), SessionError> {
+        let now = clock.now();
+        session.open(&self.preparation.configurations, now).await?;
+        for (audience, file) in &self.order.tokens {
+            session.add_token(audience, file, now).await?;
         }
-        session
-            .folder()
-            .write(ENVIRONMENT_FILE, exports(&variables).expose())?;
+        Ok(())
+    }
+
+    /// Writes the variables down, and whether all is fresh.
+    fn tell(&self, session: &Session, clock: &Clock) -> Result<(), FileError> {
+        let folder = session.folder();
+        let mut variables = session.variables();
+        variables.extend_from_slice(&self.how_to_ask);
+        folder.write(ENVIRONMENT_FILE, exports(&variables).expose())?;
         let fresh = session.is_fresh(clock.now());
         self.ready.store(fresh, Ordering::SeqCst);
         if fresh {
-            session.folder().write(READY_FILE, "")
+            folder.write(READY_FILE, "")
         } else {
-            session.folder().remove(READY_FILE)
+            folder.remove(READY_FILE)
         }
     }
 }
@@ -244,78 +267,6 @@ fn own_token() -> Result<SecretText, AgentError> {
         let _ = write!(text, "{byte:02x}");
     }
     Ok(SecretText::new(text))
-}
-
-enum Listener {
-    None,
-    Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, PathBuf),
-}
-
-impl Listener {
-    async fn bind(listen: Option<&Listen>) -> Result<Self, AgentError> {
-        let failed = |at: String| move |source| AgentError::Listen { at, source };
-        match listen {
-            None => Ok(Self::None),
-            Some(Listen::Tcp(address)) if !address.ip().is_loopback() => {
-                Err(AgentError::Public(*address))
-            }
-            Some(Listen::Tcp(address)) => {
-                let failed = failed(address.to_string());
-                let listener = TcpListener::bind(address).await;
-                let bound = listener.and_then(|listener| {
-                    let address = listener.local_addr()?;
-                    Ok(Self::Tcp(listener, address))
-                });
-                bound.map_err(failed)
-            }
-            Some(Listen::Unix(path)) => {
-                // What a killed agent left is in the way; one that runs answers.
-                if tokio::net::UnixStream::connect(path).await.is_err() {
-                    let _ = std::fs::remove_file(path);
-                }
-                let listener = UnixListener::bind(path);
-                let listener = listener.map_err(failed(path.display().to_string()))?;
-                Ok(Self::Unix(listener, path.clone()))
-            }
-        }
-    }
-
-    /// Where others ask; they can be told only of a URL.
-    fn source(&self, token: &SecretText, run: Option<&OwnRun>) -> Option<RequestSource> {
-        let Self::Tcp(_, address) = self else {
-            return None;
-        };
-        let run = run.map_or("agent", |run| &run.id);
-        // Clients append `&audience=…`, so there is a query already.
-        let url = format!("http://{address}/v1/token?run={run}");
-        RequestSource::new(&url, token.expose()).ok()
-    }
-
-    async fn serve(self, router: Router) {
-        let served = match self {
-            Self::None => std::future::pending().await,
-            Self::Tcp(listener, _) => axum::serve(listener, router).await,
-            Self::Unix(listener, path) => {
-                let gone = RemoveAtEnd(path);
-                let served = axum::serve(listener, router).await;
-                drop(gone);
-                served
-            }
-        };
-        if let Err(error) = served {
-            tracing::error!(%error, "the agent's listener has ended");
-        }
-    }
-}
-
-/// A socket's file, which nobody removes otherwise.
-struct RemoveAtEnd(PathBuf);
-
-impl Drop for RemoveAtEnd {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,22 @@ fn folder_of(path: &Path) -> &Path {
 /// First the group, then the mode, so that no other group can open it in between. The owner comes
 /// last: a process that may give files away (`CAP_CHOWN`) need not be one that may change the mode
 /// of other users' files (`CAP_FOWNER`).
+/// Gives a socket to those who may read the files: whoever may write to it may connect (unix(7)).
+///
+/// # Errors
+/// [`FileError`].
+pub fn hand_over_socket(path: &Path, rules: FileRules) -> Result<(), FileError> {
+    let mode = if rules.mode & 0o040 == 0 {
+        0o600
+    } else {
+        0o660
+    };
+    let mode = Permissions::from_mode(mode);
+    let changed = fs::set_permissions(path, mode)
+        .and_then(|()| std::os::unix::fs::chown(path, rules.owner, rules.group));
+    changed.map_err(|error| FileError::from_io(path, error))
+}
+
 fn hand_over(handle: &File, path: &Path, mode: u32, rules: FileRules) -> Result<(), FileError> {
     if let Some(group) = rules.group {
         let not_given = |source| FileError::Group {
