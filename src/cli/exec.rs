@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::CliError;
 use super::output::Printer;
 use super::run_side::{AskArgs, FileArgs};
+use super::{CliError, temporary_folder};
 use crate::clock::Clock;
 use crate::domain::phase::Phase;
 use crate::runner::account::{AccountError, groups_of, uid};
@@ -59,7 +59,7 @@ pub(super) async fn run(
         run_phase: args.run_phase,
         tag: args.tag,
         dir: args.dir,
-        temporary: std::env::temp_dir(),
+        temporary: temporary_folder(),
         rules: args.file.rules(user)?,
         user,
         redact: args.redact,

@@ -234,6 +234,11 @@ fn variables() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// Where temporary files go (`TMPDIR`).
+fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
 fn environment() -> Environment {
     variables().collect()
 }

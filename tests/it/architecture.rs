@@ -84,7 +84,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("sqlx::", &["store"]),
     (
         "axum::",
-        &["http", "runner/agent/mod.rs", "runner/agent/server.rs"],
+        &["http", "runner/agent/listener.rs", "runner/agent/server.rs"],
     ),
     ("tower_http::", &["http"]),
     ("axum_server::", &["server", "tls"]),
@@ -128,6 +128,12 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("eprintln!", &["cli/output.rs"]),
     ("eprint!", &["cli/output.rs"]),
     ("dbg!", &[]),
+    // A run's processes, signals and output.
+    ("aho_corasick::", &["runner"]),
+    ("nix::", &["runner"]),
+    ("quick_xml::", &["runner"]),
+    ("sd_notify::", &["runner"]),
+    ("signal_hook::", &["runner"]),
     // Bounded tables, and networks.
     ("quick_cache::", &["limits"]),
     ("ipnet::", &["config"]),

@@ -15,8 +15,7 @@ pub(super) fn handout(config: &Aws, place: &Place<'_>) -> Handout {
         ..Handout::default()
     };
     let session = session_name(place.run_id);
-    // The SDKs' shared config format; the provider, the CLI and the SDKs read the token file again
-    // at each refresh.
+    // The SDKs' shared config format. The token file is read again at each refresh.
     handout.write(
         place.file(CONFIG),
         format!(

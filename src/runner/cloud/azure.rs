@@ -30,7 +30,7 @@ pub(super) fn handout(config: &Azure, place: &Place<'_>) -> Handout {
             place.source.url_for(&config.audience).as_str(),
         );
         handout.set("ARM_OIDC_REQUEST_TOKEN", place.source.token().expose());
-        // The Azure SDKs, which read the file again.
+        // The Azure SDKs, which read the file again; azure-identity for Python after ten minutes.
         handout.set("AZURE_CLIENT_ID", &config.client_id);
         handout.set("AZURE_FEDERATED_TOKEN_FILE", place.text(TOKEN));
         if let Some(tenant) = place.environment.find("ARM_TENANT_ID")
