@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::{Account, ChildError, ChildSpec, Ended, run};
 use super::environment::Environment;
-use super::keep::{Say, keep};
+use super::keep::{Say, keep, keep_for};
 use super::preparation::{Preparation, PreparationError, prepare};
 use super::redact::Redactor;
 use super::request::RequestClient;
@@ -123,9 +123,14 @@ async fn with_credentials(
         run_id: prepared.run_id.clone(),
         redactor: redactor.clone(),
     });
-    let opened = tokio::select! {
+    let opening = async {
+        session.open(&prepared.configurations, clock.now()).await?;
+        keep_for(session.settles_in(), &mut session, clock, say).await;
+        Ok(None)
+    };
+    let opened: Result<_, SessionError> = tokio::select! {
         signal = signals.next_of_any() => Ok(Some(Ended::Killed(signal as i32))),
-        opened = session.open(&prepared.configurations, clock.now()) => opened.map(|()| None),
+        opened = opening => opened,
     };
     let ended = match opened {
         Ok(None) => command(order, &mut session, redactor, signals, clock, say).await,

@@ -34,3 +34,14 @@ pub async fn keep(
         after(session);
     }
 }
+
+/// Keeps a session fresh for as long.
+pub async fn keep_for(time: Duration, session: &mut Session, clock: &Clock, say: Say<'_>) {
+    let over = CancellationToken::new();
+    let timer = over.clone();
+    let timer = async move {
+        tokio::time::sleep(time).await;
+        timer.cancel();
+    };
+    tokio::join!(timer, keep(session, clock, &over, say, |_| {}));
+}

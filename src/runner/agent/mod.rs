@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::listener::Listener;
 use self::server::{Served, router};
 use super::environment::Environment;
-use super::keep::{Say, keep};
+use super::keep::{Say, keep, keep_for};
 use super::preparation::{Preparation, PreparationError, prepare};
 use super::reader::{Reader, Unreadable, check};
 use super::request::RequestClient;
@@ -199,7 +199,7 @@ impl Running<'_> {
     ) -> Result<(), AgentError> {
         tokio::select! {
             () = self.over.cancelled() => return Ok(()),
-            opened = self.open(session, clock) => opened?,
+            opened = self.open(session, clock, say) => opened?,
         }
         self.tell(session, clock)?;
         for reader in &self.order.readers {
@@ -219,12 +219,18 @@ impl Running<'_> {
         Ok(())
     }
 
-    async fn open(&self, session: &mut Session, clock: &Clock) -> Result<(), SessionError> {
+    async fn open(
+        &self,
+        session: &mut Session,
+        clock: &Clock,
+        say: Say<'_>,
+    ) -> Result<(), SessionError> {
         let now = clock.now();
         session.open(&self.preparation.configurations, now).await?;
         for (audience, file) in &self.order.tokens {
             session.add_token(audience, file, now).await?;
         }
+        keep_for(session.settles_in(), session, clock, say).await;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 mod engines;
 mod login;
 mod server;
+mod session;
 mod trouble;
 
 use std::collections::BTreeSet;

@@ -34,7 +34,7 @@ pub(super) struct Server {
 /// What a test looks at and changes.
 pub(super) struct Inner {
     jwks: JwkSet,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) roles: BTreeMap<String, Role>,
     pub(super) namespace: Option<String>,
     /// What the next requests are answered with, whatever they are.
