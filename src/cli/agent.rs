@@ -48,11 +48,7 @@ pub(super) struct Args {
     ask: AskArgs,
 }
 
-pub(super) async fn run(
-    args: Args,
-    environment: Environment,
-    printer: &Printer,
-) -> Result<(), CliError> {
+pub(super) async fn run(args: Args, environment: Environment) -> Result<(), CliError> {
     let readers = args.readers.iter().map(|reader| Reader::parse(reader));
     let order = AgentOrder {
         client: args.ask.client(&environment)?,
@@ -81,7 +77,7 @@ pub(super) async fn run(
             _ = hang_up.recv() => {}
         }
     };
-    let say = |line: &str| printer.say(line);
+    let say = |line: &str| Printer::tell(line);
     Ok(agent(order, &Clock::System, stop, &say)
         .await
         .map_err(RunnerError::from)?)

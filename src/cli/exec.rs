@@ -45,11 +45,7 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-pub(super) async fn run(
-    args: Args,
-    environment: Environment,
-    printer: &Printer,
-) -> Result<Ended, CliError> {
+pub(super) async fn run(args: Args, environment: Environment) -> Result<Ended, CliError> {
     let user = args.user.as_deref().map(account).transpose();
     let user = user.map_err(RunnerError::from)?;
     let mut command = args.command.into_iter();
@@ -68,7 +64,7 @@ pub(super) async fn run(
         program: command.next().unwrap_or_default(),
         arguments: command.collect(),
     };
-    let say = |line: &str| printer.say(line);
+    let say = |line: &str| Printer::tell(line);
     let ended = exec(order, &Clock::System, &say).await;
     Ok(ended.map_err(RunnerError::from)?)
 }

@@ -45,16 +45,25 @@ struct Cli {
     command: Command,
 }
 
+/// Apart from a command's own options in its help.
+const EVERYWHERE: &str = "For every command";
+
 /// What every command takes.
 #[derive(Args, Debug)]
 struct Common {
     /// Settings that override the defaults (TOML); the environment overrides both.
-    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RUNMINT_CONFIG",
+        help_heading = EVERYWHERE
+    )]
     config: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
     /// How to print.
-    #[arg(long, global = true, default_value = "text")]
+    #[arg(long, global = true, default_value = "text", help_heading = EVERYWHERE)]
     format: Format,
 }
 
@@ -217,10 +226,10 @@ async fn run(cli: Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Runs(command) => runs::run(command, &common, printer).await,
         Command::Token(args) => token::run(args, format, &environment()).await,
         Command::Exec(args) => {
-            let ended = exec::run(args, environment(), printer).await?;
+            let ended = exec::run(args, environment()).await?;
             return Ok(ended.status());
         }
-        Command::Agent(args) => agent::run(args, environment(), printer).await,
+        Command::Agent(args) => agent::run(args, environment()).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
     }?;

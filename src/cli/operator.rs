@@ -10,6 +10,9 @@ use crate::app::ADMIN_TOKEN_FILE;
 use crate::config::Settings;
 use crate::tls::pinned_client;
 
+/// Apart from a command's own options in its help.
+const OPERATORS: &str = "For operators' commands";
+
 /// Where the admin listener is, and what TLS with it takes.
 #[derive(Args, Debug)]
 #[expect(
@@ -18,16 +21,16 @@ use crate::tls::pinned_client;
 )]
 pub(super) struct AdminArgs {
     /// The admin listener; that of the settings when left out.
-    #[arg(long, global = true, value_name = "URL", env = "RUNMINT_ADMIN_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "RUNMINT_ADMIN_URL", help_heading = OPERATORS)]
     admin_url: Option<String>,
     /// The CA of its certificate (PEM), where it is a private one.
-    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CA")]
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CA", help_heading = OPERATORS)]
     admin_ca: Option<PathBuf>,
     /// The client certificate that it asks for (PEM).
-    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CERT")]
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_CERT", help_heading = OPERATORS)]
     admin_cert: Option<PathBuf>,
     /// The key of that certificate (PEM).
-    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_KEY")]
+    #[arg(long, global = true, value_name = "FILE", env = "RUNMINT_ADMIN_KEY", help_heading = OPERATORS)]
     admin_key: Option<PathBuf>,
 }
 

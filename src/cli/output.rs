@@ -90,6 +90,11 @@ impl Printer {
         }
     }
 
+    /// Talk that belongs to no data.
+    pub(super) fn tell(line: &str) {
+        eprintln!("{line}");
+    }
+
     /// What went wrong, and what to do about it.
     pub(super) fn error(error: &dyn std::error::Error, hint: Option<&str>) {
         if std::io::stderr().is_terminal() {
