@@ -59,6 +59,11 @@ impl RunnerError {
             {
                 2
             }
+            Self::File(error) | Self::Agent(AgentError::Session(SessionError::File(error)))
+                if error.is_usage() =>
+            {
+                2
+            }
             Self::Exec(ExecError::Child(error)) => error.status(),
             Self::Agent(_) | Self::Exec(_) | Self::File(_) | Self::Request(_) | Self::Sts(_) => 3,
         }

@@ -22,7 +22,10 @@ pub async fn keep(
     mut after: impl FnMut(&mut Session) + Send,
 ) {
     loop {
-        let wait = session.next_at().after(clock.now()).min(LONGEST_WAIT);
+        let now = clock.now();
+        // An end is nothing to be done, and something to be seen.
+        let next = session.next_at().min(session.next_end(now));
+        let wait = next.after(now).min(LONGEST_WAIT);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -11,6 +11,19 @@ pub struct Schedule {
     pub due_at: Timestamp,
     /// How often in a row that has failed.
     failures: u32,
+    /// Whether one of these was after its end.
+    has_failed_ended: bool,
+}
+
+/// Which of several failures in a row it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// The first, while it still lives.
+    First,
+    /// The first after its end.
+    Ended,
+    /// One more.
+    Further,
 }
 
 /// Never, for whatever does not end or cannot be renewed.
@@ -38,6 +51,7 @@ impl Schedule {
             // Whole seconds: what lives for one or two is renewed after one.
             due_at: Timestamp(now.0.saturating_add(after.max(1))),
             failures: 0,
+            has_failed_ended: false,
         }
     }
 
@@ -47,6 +61,7 @@ impl Schedule {
             expires_at: NEVER,
             due_at: NEVER,
             failures: 0,
+            has_failed_ended: false,
         }
     }
 
@@ -70,19 +85,21 @@ impl Schedule {
     }
 
     /// Renewing it has failed: tried again after 1, 2, 4 … seconds, and more often rather than less
-    /// when its end is near.
-    pub fn failed(&mut self, now: Timestamp) {
+    /// when its end is near. Answers which failure it is.
+    pub fn failed(&mut self, now: Timestamp) -> Failure {
+        let failure = match (self.has_ended(now), self.has_failed_ended, self.failures) {
+            (true, false, _) => Failure::Ended,
+            (false, _, 0) => Failure::First,
+            _ => Failure::Further,
+        };
+        self.has_failed_ended |= failure == Failure::Ended;
         let pause = 1_i64 << self.failures.min(5);
         self.failures = self.failures.saturating_add(1);
         let left = self.expires_at.seconds_since(now);
         let pause = pause.min(LONGEST_PAUSE);
         let pause = if left > 0 { pause.min(left / 4) } else { pause };
         self.due_at = Timestamp(now.0.saturating_add(pause.max(1)));
-    }
-
-    /// How often in a row renewing it has failed.
-    pub fn failures(&self) -> u32 {
-        self.failures
+        failure
     }
 }
 
@@ -129,6 +146,21 @@ mod tests {
         // What has ended is still asked for: the issuer may come back.
         near.failed(Timestamp(NOW.0 + 200));
         assert_eq!(near.due_at.0, NOW.0 + 230);
+    }
+
+    #[test]
+    fn the_first_failure_and_the_end_are_told_from_those_after_them() {
+        let mut schedule = Schedule::new(NOW, 100, 0.0);
+        let failures = [80, 90, 100, 110].map(|at| schedule.failed(Timestamp(NOW.0 + at)));
+        let expected = [
+            Failure::First,
+            Failure::Further,
+            Failure::Ended,
+            Failure::Further,
+        ];
+        assert_eq!(failures, expected);
+        let late = Schedule::new(NOW, 100, 0.0).failed(Timestamp(NOW.0 + 100));
+        assert_eq!(late, Failure::Ended, "also where there was none before");
     }
 
     #[test]

@@ -214,6 +214,12 @@ impl Session {
         due.min().unwrap_or(NEVER)
     }
 
+    /// When something that is kept ends next, whether or not it will be renewed before.
+    pub fn next_end(&self, now: Timestamp) -> Timestamp {
+        let ends = self.kept.iter().map(|kept| kept.schedule.expires_at);
+        ends.filter(|end| *end > now).min().unwrap_or(NEVER)
+    }
+
     /// Whether all that is kept is still worth something.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         !self.kept.iter().any(|kept| kept.schedule.has_ended(now))

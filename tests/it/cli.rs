@@ -1,14 +1,18 @@
 //! The commands, as people and programs use them: data on stdout, talk on stderr, and an exit status
 //! that says which of the two to read.
 
+mod agent;
 mod arguments;
 mod clients;
+mod exec;
 mod issuers;
 mod keys;
 mod operators;
+mod runner;
 mod runs;
 mod secrets;
 mod settings;
+mod token;
 
 use crate::harness::Database;
 use crate::program::{Server, Setup};

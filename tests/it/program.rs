@@ -1,24 +1,27 @@
 //! The real program, as a process of its own: started with a clean environment, always ended by its
 //! own pid.
 
+mod process;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::process::Command;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nix::sys::signal::Signal;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+
+pub(crate) use self::process::{Process, Ran};
 
 use crate::certificates;
 use crate::harness::{ADMIN_TOKEN, AWS, Answer, Database, ISSUER, OpenRun, VAULT, run_body};
 
 pub(crate) const SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_runmint");
 
 /// How often a condition is looked at, and how many times before the test gives up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -52,15 +55,32 @@ impl Setup {
         }
     }
 
+    /// Nothing but where programs are.
+    pub(crate) fn bare() -> Self {
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        Self {
+            environment: BTreeMap::new(),
+        }
+        .with_variable("PATH", path)
+    }
+
     /// With this setting, as an environment variable without `RUNMINT_`.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        let name = format!("RUNMINT_{name}");
-        self.environment.insert(name, value.to_owned());
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+        self.with_variable(&format!("RUNMINT_{name}"), value)
+    }
+
+    /// With this environment variable.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.environment.remove(&format!("RUNMINT_{name}"));
+    pub(crate) fn without(self, name: &str) -> Self {
+        self.without_variable(&format!("RUNMINT_{name}"))
+    }
+
+    pub(crate) fn without_variable(mut self, name: &str) -> Self {
+        self.environment.remove(name);
         self
     }
 
@@ -73,22 +93,46 @@ impl Setup {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runmint"));
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env_clear().envs(&self.environment);
         command
     }
 
     /// Runs a command to its end. For `serve` this must be one that fails.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut process = Process::spawn(self.command(arguments));
-        let status = process.ended().await;
-        process.ran(status)
+        self.start(arguments).over().await
+    }
+
+    /// Starts a command.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        Process::spawn(self.command(arguments))
+    }
+
+    /// Starts it in a terminal of its own: what is typed goes to whoever reads there, and a Ctrl-C
+    /// is an INT for all of them. stdout and stderr are one.
+    pub(crate) fn start_in_terminal(&self, arguments: &[&str]) -> Process {
+        // As an array of the shell's, so that nothing needs to be quoted.
+        let line = "eval \"set -- $ARGUMENTS\"; exec \"$PROGRAM\" \"$@\"";
+        let names = (0..arguments.len()).map(|index| format!("\"$ARGUMENT_{index}\""));
+        let names: Vec<_> = names.collect();
+        let mut command = Command::new("script");
+        command
+            .args([
+                "--quiet",
+                "--return",
+                "--flush",
+                "--command",
+                line,
+                "/dev/null",
+            ])
+            .env_clear()
+            .envs(&self.environment)
+            .env("PROGRAM", PROGRAM)
+            .env("ARGUMENTS", names.join(" "));
+        for (index, argument) in arguments.iter().enumerate() {
+            command.env(format!("ARGUMENT_{index}"), argument);
+        }
+        Process::spawn_with_input(command)
     }
 
     /// Starts `serve` and waits until it is ready.
@@ -103,12 +147,11 @@ impl Setup {
 
     /// Starts `serve` and waits until it says where it listens.
     pub(crate) async fn serve_at_once(&self) -> Server {
-        let mut process = Process::spawn(self.command(&["serve"]));
-        let up = process.up.take().unwrap();
-        let line = tokio::time::timeout(LOOK_EVERY * u32::try_from(LOOKS).unwrap(), up).await;
-        let Ok(Ok(line)) = line else {
-            panic!("the server did not come up:\n{}", process.stderr());
-        };
+        let process = self.start(&["serve"]);
+        process.says("runmint is up").await;
+        let log = process.stderr();
+        let line = log.lines().find(|line| line.contains("runmint is up"));
+        let line = line.unwrap();
         let address = |name: &str, tls: &str| {
             let tls = format!("RUNMINT_{tls}__TLS__CERTIFICATE_FILE");
             let scheme = if self.environment.contains_key(&tls) {
@@ -131,136 +174,6 @@ impl Setup {
             setup: self.clone(),
             http: certificates::trusting(|client| client),
         }
-    }
-}
-
-/// What a command did.
-#[derive(Clone, Debug)]
-pub(crate) struct Ran {
-    pub(crate) status: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    /// Asserts that it was done, in silence on stderr; its data.
-    #[track_caller]
-    pub(crate) fn done(&self) -> &str {
-        assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{self:?}");
-        &self.stdout
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(self.done()).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
-    }
-
-    /// Asserts that it was not done, with this status and all of these words, and without data.
-    #[track_caller]
-    pub(crate) fn refused(&self, status: i32, words: &[&str]) {
-        assert_eq!(
-            (self.status, self.stdout.as_str()),
-            (status, ""),
-            "{self:?}"
-        );
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?}: {self:?}");
-        }
-        let errors: Vec<_> = self.stderr.matches("error: ").collect();
-        assert_eq!(errors.len(), 1, "one line says what is wrong: {self:?}");
-    }
-}
-
-/// A child whose words are kept; when it is dropped, it ends.
-struct Process {
-    child: Child,
-    stdout: Words,
-    stderr: Words,
-    /// The line that says where it listens.
-    up: Option<oneshot::Receiver<String>>,
-}
-
-impl Process {
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let (tell, up) = oneshot::channel();
-        Self {
-            stdout: Words::of(child.stdout.take().unwrap(), None),
-            stderr: Words::of(child.stderr.take().unwrap(), Some(tell)),
-            child,
-            up: Some(up),
-        }
-    }
-
-    fn stderr(&self) -> String {
-        self.stderr.text.lock().unwrap().clone()
-    }
-
-    async fn ended(&mut self) -> ExitStatus {
-        for _ in 0..LOOKS {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        panic!("the process does not end:\n{}", self.stderr());
-    }
-
-    fn ran(&mut self, status: ExitStatus) -> Ran {
-        Ran {
-            status: status.code().unwrap_or(-1),
-            stdout: self.stdout.all(),
-            stderr: self.stderr.all(),
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a child writes, read by a thread so that the pipe never fills.
-struct Words {
-    text: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Words {
-    fn of(
-        pipe: impl std::io::Read + Send + 'static,
-        mut tell: Option<oneshot::Sender<String>>,
-    ) -> Self {
-        let text = Arc::new(Mutex::new(String::new()));
-        let written = Arc::clone(&text);
-        let reader = std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                let mut text = written.lock().unwrap();
-                text.push_str(&line);
-                text.push('\n');
-                drop(text);
-                if line.contains("runmint is up")
-                    && let Some(tell) = tell.take()
-                {
-                    let _ = tell.send(line);
-                }
-            }
-        });
-        Self {
-            text,
-            reader: Some(reader),
-        }
-    }
-
-    /// All of it; the child has ended.
-    fn all(&mut self) -> String {
-        if let Some(reader) = self.reader.take() {
-            reader.join().unwrap();
-        }
-        self.text.lock().unwrap().clone()
     }
 }
 
@@ -301,6 +214,10 @@ impl Server {
     /// Adds a client that may do anything in organization `acme`; its secret.
     pub(crate) async fn client(&self, name: &str) -> String {
         let grants = json!([{"organization": "acme", "audiences": [AWS, VAULT]}]);
+        self.client_with(name, &grants).await
+    }
+
+    pub(crate) async fn client_with(&self, name: &str, grants: &Value) -> String {
         let request = self
             .admin(Method::POST, "/v1/clients")
             .json(&json!({"name": name, "grants": grants}));
@@ -311,8 +228,12 @@ impl Server {
 
     /// Opens a run of workspace `net-1`.
     pub(crate) async fn open(&self, secret: &str, phase: &str) -> OpenRun {
+        self.open_with(secret, &run_body(phase)).await
+    }
+
+    pub(crate) async fn open_with(&self, secret: &str, body: &Value) -> OpenRun {
         let request = self.post("/v1/runs").bearer_auth(secret);
-        let answer = self.answer(request.json(&run_body(phase))).await;
+        let answer = self.answer(request.json(body)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
         let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
         let url = text("request_url");
@@ -387,23 +308,17 @@ impl Server {
 
     /// Asks it to end (SIGTERM).
     pub(crate) fn terminate(&self) {
-        let pid = self.process.child.id();
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {pid}")])
-            .status();
-        assert!(sent.unwrap().success());
+        self.process.signal(Signal::SIGTERM);
     }
 
     /// Waits until it has ended; what it did.
-    pub(crate) async fn ended(mut self) -> Ran {
-        let status = self.process.ended().await;
-        self.process.ran(status)
+    pub(crate) async fn ended(self) -> Ran {
+        self.process.over().await
     }
 
     /// Ends it in the middle of whatever it does (SIGKILL).
-    pub(crate) fn kill(mut self) {
-        self.process.child.kill().unwrap();
-        self.process.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        self.process.kill();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The runner's side, as jobs and their tools meet it.
 
 mod child;
-mod files;
+pub(crate) mod files;
 mod session;
 mod vault;

@@ -201,17 +201,19 @@ impl Running<'_> {
             () = self.over.cancelled() => return Ok(()),
             opened = self.open(session, clock, say) => opened?,
         }
-        self.tell(session, clock)?;
+        self.write_variables(session)?;
         for reader in &self.order.readers {
             for path in session.folder().paths() {
                 check(&path, reader)?;
             }
         }
+        self.tell_whether_fresh(session, clock)?;
         say(&format!("the files are in {}", self.order.dir.display()));
         // Only whoever runs as a service of systemd is listening.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         keep(session, clock, &self.over, say, |session| {
-            if let Err(error) = self.tell(session, clock) {
+            let told = self.write_variables(session);
+            if let Err(error) = told.and_then(|()| self.tell_whether_fresh(session, clock)) {
                 say(&format!("error: {error}"));
             }
         })
@@ -234,12 +236,15 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Writes the variables down, and whether all is fresh.
-    fn tell(&self, session: &Session, clock: &Clock) -> Result<(), FileError> {
-        let folder = session.folder();
+    fn write_variables(&self, session: &Session) -> Result<(), FileError> {
         let mut variables = session.variables();
         variables.extend_from_slice(&self.how_to_ask);
-        folder.write(ENVIRONMENT_FILE, exports(&variables).expose())?;
+        let text = exports(&variables);
+        session.folder().write(ENVIRONMENT_FILE, text.expose())
+    }
+
+    fn tell_whether_fresh(&self, session: &Session, clock: &Clock) -> Result<(), FileError> {
+        let folder = session.folder();
         let fresh = session.is_fresh(clock.now());
         self.ready.store(fresh, Ordering::SeqCst);
         if fresh {

@@ -5,7 +5,7 @@ use super::{Session, SessionError};
 use crate::domain::time::Timestamp;
 use crate::runner::cloud::handout;
 use crate::runner::request::RequestError;
-use crate::runner::schedule::Schedule;
+use crate::runner::schedule::{Failure, Schedule};
 use crate::runner::token::IdentityToken;
 use crate::runner::variables::Configuration;
 
@@ -129,18 +129,17 @@ impl Session {
         match renewed {
             Ok(notice) => notice.map(|notice| format!("{whom}: {notice}")),
             Err(error) => {
-                kept.schedule.failed(now);
+                let failure = kept.schedule.failed(now);
                 let end = kept.schedule.expires_at;
-                let notice = match kept.schedule.failures() {
-                    _ if kept.schedule.has_ended(now) => {
-                        format!("error: {whom}: ended at {end} and cannot be renewed: {error}")
-                    }
-                    1 => format!(
+                match failure {
+                    Failure::First => Some(format!(
                         "warning: {whom}: not renewed yet, good until {end}, tried again: {error}"
-                    ),
-                    _ => return None,
-                };
-                Some(notice)
+                    )),
+                    Failure::Ended => Some(format!(
+                        "error: {whom}: ended at {end} and cannot be renewed: {error}"
+                    )),
+                    Failure::Further => None,
+                }
             }
         }
     }

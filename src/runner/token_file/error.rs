@@ -122,6 +122,11 @@ impl FileError {
         }
     }
 
+    /// Whether an option is wrong.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Mode { .. } | Self::Name { .. })
+    }
+
     /// What to do about it, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

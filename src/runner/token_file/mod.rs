@@ -115,11 +115,6 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Gives a file or a folder that only its writer could open so far to those who may read it.
-///
-/// First the group, then the mode, so that no other group can open it in between. The owner comes
-/// last: a process that may give files away (`CAP_CHOWN`) need not be one that may change the mode
-/// of other users' files (`CAP_FOWNER`).
 /// Gives a socket to those who may read the files: whoever may write to it may connect (unix(7)).
 ///
 /// # Errors
@@ -136,6 +131,11 @@ pub fn hand_over_socket(path: &Path, rules: FileRules) -> Result<(), FileError> 
     changed.map_err(|error| FileError::from_io(path, error))
 }
 
+/// Gives a file or a folder that only its writer could open so far to those who may read it.
+///
+/// First the group, then the mode, so that no other group can open it in between. The owner comes
+/// last: a process that may give files away (`CAP_CHOWN`) need not be one that may change the mode
+/// of other users' files (`CAP_FOWNER`).
 fn hand_over(handle: &File, path: &Path, mode: u32, rules: FileRules) -> Result<(), FileError> {
     if let Some(group) = rules.group {
         let not_given = |source| FileError::Group {

@@ -52,13 +52,13 @@ fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-fn own_gid() -> u32 {
+pub(crate) fn own_gid() -> u32 {
     nix::unistd::getegid().as_raw()
 }
 
 /// Only root can be several users. Elsewhere what needs them is passed over, and said so.
 #[expect(clippy::print_stderr, reason = "a test has nowhere else to say it")]
-fn is_root(what: &str) -> bool {
+pub(crate) fn is_root(what: &str) -> bool {
     let is_root = own_uid() == 0;
     if !is_root {
         eprintln!("not shown, since the tests do not run as root: {what}");

@@ -399,6 +399,9 @@ async fn the_last_token_before_the_deadline_is_said_and_not_asked_for_again() {
     let end = stage.tokens()["tfc-aws-token"].claims.exp;
     assert_eq!(end, Timestamp(start.0 + 700));
     assert!(!session.is_fresh(end));
+    // Whoever waits for nothing else looks again then.
+    assert_eq!(session.next_end(start), end);
+    assert_eq!(session.next_end(end), NEVER);
 }
 
 /// A server whose every answer is 503 while it is down.
@@ -463,6 +466,8 @@ async fn an_outage_leaves_the_files_as_they_are_and_is_asked_through() {
     }
     let (_, told) = stage.turn(&mut session).await;
     assert!(told[0].starts_with("error: AWS: ended at "), "{told:?}");
+    let (_, told) = stage.turn(&mut session).await;
+    assert_eq!(told, [""; 0], "said once");
     down.store(false, Ordering::SeqCst);
     let (now, _) = stage.turn(&mut session).await;
     assert!(session.is_fresh(now));
