@@ -191,8 +191,9 @@ impl CliError {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return Printer::usage(&error),
+        Err(error) => return ExitCode::from(status_of(Printer::usage(&error), is_exec())),
     };
+    let is_exec = matches!(cli.command, Command::Exec(_));
     let printer = Printer::new(cli.common.format);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -203,9 +204,27 @@ pub fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             Printer::error(&error, error.hint().as_deref());
-            ExitCode::from(error.status())
+            ExitCode::from(status_of(error.status(), is_exec))
         }
     }
+}
+
+/// `exec` has not run the command, and says so as env, timeout and others do: 1 to 3 may be what the
+/// command says, and `terraform plan -detailed-exitcode` says 2 for changes.
+const NOT_RUN: u8 = 125;
+
+fn status_of(status: u8, is_exec: bool) -> u8 {
+    match status {
+        1..=3 if is_exec => NOT_RUN,
+        status => status,
+    }
+}
+
+/// Whether a command line that cannot be parsed was for `exec`.
+fn is_exec() -> bool {
+    let arguments = std::env::args_os().skip(1);
+    let mut before_the_command = arguments.take_while(|argument| argument != "--");
+    before_the_command.any(|argument| argument == "exec")
 }
 
 /// The exit status is 0, but for `exec`: there it is the command's own.

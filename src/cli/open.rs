@@ -4,15 +4,18 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use url::Url;
 
-use super::operator::{OperatorError, ca, direct, send, unusable};
+use super::operator::{OperatorError, ca, send, unusable};
 use super::output::{Printer, cell, items};
 use super::{CliError, Common, variable};
-use crate::runner::SecretText;
+use crate::runner::{SecretText, http};
 
 /// No option takes the client secret itself, since the list of processes would show it.
 #[derive(Args, Debug)]
@@ -62,6 +65,8 @@ const CLIENT_SECRET: &str = "RUNMINT_CLIENT_SECRET";
 const CLIENT_SECRET_FILE: &str = "--client-secret-file";
 
 const OUTPUT: &str = "--output";
+
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Open {
     pub(super) async fn run(mut self, common: &Common, printer: &Printer) -> Result<(), CliError> {
@@ -118,20 +123,12 @@ impl Open {
             }
         }
         let url = format!("{base}/v1/runs");
+        let parsed = Url::parse(&url)
+            .map_err(|error| CliError::Usage(format!("`--url` is no URL: {error}")))?;
         let roots = ca(ca_file.as_deref(), "--ca").map_err(CliError::Public)?;
-        let with_roots = |builder: reqwest::ClientBuilder| match roots {
-            Some(roots) => builder.tls_certs_only(roots),
-            None => builder,
-        };
         // As the environment says: the server may be behind a proxy. Not so on this machine.
-        let host = url.split_once("://").map_or("", |(_, rest)| rest);
-        let client = if host.starts_with("127.") || host.starts_with("localhost") {
-            direct(with_roots)?
-        } else {
-            with_roots(reqwest::Client::builder())
-                .build()
-                .map_err(OperatorError::Client)?
-        };
+        let client = http::client(&parsed, TIMEOUT, Policy::none(), roots);
+        let client = client.map_err(OperatorError::Client)?;
         let request = client.post(&url).bearer_auth(secret.expose()).json(&body);
         send(request, &url).await.map_err(CliError::Public)
     }

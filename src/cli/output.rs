@@ -2,7 +2,6 @@
 #![expect(clippy::print_stderr, reason = "this is the printer")]
 
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -47,9 +46,9 @@ impl Printer {
     }
 
     /// clap's own words about the command line.
-    pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    pub(super) fn usage(error: &clap::Error) -> u8 {
         let _ = error.print();
-        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        if error.use_stderr() { 2 } else { 0 }
     }
 
     /// Data: JSON as it is, or the lines that `text` makes of it.
@@ -77,10 +76,14 @@ impl Printer {
 
     /// Data as it is. A line ends only for people: whoever keeps a token in a file wants no newline in
     /// it, since SDKs send what they read.
-    pub(super) fn plain(text: &str) {
+    ///
+    /// # Errors
+    /// It could not be written: half a token, or none, must not look like one.
+    pub(super) fn plain(text: &str) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         let end = if out.is_terminal() { "\n" } else { "" };
-        let _ = write!(out, "{text}{end}");
+        write!(out, "{text}{end}")?;
+        out.flush()
     }
 
     /// Talk, for people only.

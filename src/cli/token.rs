@@ -1,8 +1,9 @@
 //! `runmint token`: one token, in the words of whoever asked for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
+use super::operator::ca;
 use super::output::{Format, Printer};
 use super::run_side::{AskArgs, FileArgs};
 use crate::runner::answer::Answer;
@@ -39,6 +40,8 @@ pub(super) struct Args {
     ask: AskArgs,
 }
 
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
 /// Google's libraries say whom the token is for by this variable, and where they would keep it.
 const GCP_AUDIENCE: &str = "GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE";
 const GCP_OUTPUT: &str = "GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE";
@@ -59,8 +62,7 @@ pub(super) async fn run(
                 .answer()
                 .and_then(|answer| answer.failure(&error.to_string()));
             let Some(told) = told else { return Err(error) };
-            Printer::plain(&told.to_string());
-            return Ok(());
+            return Ok(Printer::plain(&told.to_string())?);
         }
     };
     if format == Format::GcpExecutable
@@ -69,8 +71,7 @@ pub(super) async fn run(
         write(file.as_ref(), text.expose(), FileRules::default()).map_err(RunnerError::from)?;
     }
     let Some(file) = &args.output else {
-        Printer::plain(text.expose());
-        return Ok(());
+        return Ok(Printer::plain(text.expose())?);
     };
     write(file, text.expose(), rules).map_err(RunnerError::from)?;
     match reader.map(|reader| check(file, &reader)) {
@@ -128,7 +129,12 @@ async fn aws_process(
             .unwrap_or_else(|| session_name(run.unwrap_or(&claims.sub))),
         duration: args.duration,
     };
-    let roots = args.ask.roots()?;
+    // STS has a certificate of its own: the system's CAs, or those that the AWS CLI and SDKs are told of.
+    let roots = ca(
+        environment.find(AWS_CA_BUNDLE).map(Path::new),
+        AWS_CA_BUNDLE,
+    );
+    let roots = roots.map_err(CliError::Public)?;
     let credentials = credential_process(&role, token, environment, roots).await;
     Ok(credentials.map_err(RunnerError::from)?)
 }

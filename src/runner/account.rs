@@ -78,6 +78,16 @@ pub fn groups_of(uid: u32) -> Result<Vec<u32>, AccountError> {
     Ok(gids)
 }
 
+/// The name and the home of a user; its number, and the root of the file system, for one that the
+/// machine does not know.
+pub fn login_of(uid: u32) -> (String, String) {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(
+        || (uid.to_string(), "/".to_owned()),
+        |user| (user.name, user.dir.display().to_string()),
+    )
+}
+
 /// A user as people know it: by its name, or by its number if it has none here.
 pub fn user_name(uid: u32) -> String {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();

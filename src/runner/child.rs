@@ -6,10 +6,10 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use std::{future, io};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -39,8 +39,6 @@ pub struct ChildSpec {
     /// What to mask in its output. Without one it writes to this process's stdout and stderr
     /// itself, and finds a terminal there if there is one.
     pub redactor: Option<Redactor>,
-    /// How long it has after it was told to stop, before it is killed.
-    pub grace: Duration,
 }
 
 /// A user, by number. Only root can start a child as another one. Supplementary groups are
@@ -116,8 +114,7 @@ const LARGEST_PIPE: usize = 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// Runs the command and waits for its end; other futures can run beside it. `signals` are passed on
-/// to it. Once `stop` is cancelled it is told to end (TERM), and killed after its grace. It is killed
-/// as well when this future is dropped.
+/// to it. It is killed when this future is dropped.
 ///
 /// stdin is inherited. With a redactor, what the command writes is written to `stdout` and
 /// `stderr`, flushed at each turn. Where one of them takes no more, the child's pipe is closed: it is
@@ -128,7 +125,6 @@ const CHUNK: usize = 64 * 1024;
 pub async fn run(
     spec: ChildSpec,
     signals: &mut Signals,
-    stop: &CancellationToken,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
 ) -> Result<Ended, ChildError> {
@@ -138,7 +134,7 @@ pub async fn run(
     let stdout = copy(child.stdout.take(), stdout, redactor, &gone);
     let stderr = copy(child.stderr.take(), stderr, redactor, &gone);
     let ended = async {
-        let ended = wait(&mut child, signals, stop, spec.grace).await;
+        let ended = wait(&mut child, signals).await;
         gone.cancel();
         ended
     };
@@ -181,12 +177,7 @@ fn not_started(spec: &ChildSpec, reason: io::Error) -> ChildError {
 }
 
 /// Until the child ends. Signals go to it only before: its number may be another's afterwards.
-async fn wait(
-    child: &mut Child,
-    signals: &mut Signals,
-    stop: &CancellationToken,
-    grace: Duration,
-) -> Result<Ended, ChildError> {
+async fn wait(child: &mut Child, signals: &mut Signals) -> Result<Ended, ChildError> {
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let send = |signal: Signal| {
         if let Some(id) = id
@@ -200,17 +191,9 @@ async fn wait(
             send(signals.next().await);
         }
     };
-    let end = async || -> Infallible {
-        stop.cancelled().await;
-        send(Signal::SIGTERM);
-        tokio::time::sleep(grace).await;
-        send(Signal::SIGKILL);
-        future::pending().await
-    };
     tokio::select! {
         status = child.wait() => status.map(Ended::from).map_err(ChildError::Lost),
         never = pass_on() => match never {},
-        never = end() => match never {},
     }
 }
 

@@ -44,11 +44,14 @@ pub enum RunnerError {
 }
 
 impl RunnerError {
-    /// The exit status: 1 when the answer is no, 2 for what is set or given wrongly, that of the
-    /// shells for a command that does not start, 3 otherwise.
+    /// The exit status: 1 when the answer is no, 2 for what is set or given wrongly, that of the shells
+    /// for a command that does not start, 3 otherwise.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Unreadable(_) | Self::Agent(AgentError::Unreadable(_)) => 1,
+            Self::Exec(ExecError::Child(error)) => error.status(),
+            Self::Unreadable(_)
+            | Self::Agent(AgentError::Unreadable(_))
+            | Self::Request(RequestError::Refused { status: 403, .. }) => 1,
             Self::Account(_)
             | Self::Caller(_)
             | Self::Source(_)
@@ -64,7 +67,6 @@ impl RunnerError {
             {
                 2
             }
-            Self::Exec(ExecError::Child(error)) => error.status(),
             Self::Agent(_) | Self::Exec(_) | Self::File(_) | Self::Request(_) | Self::Sts(_) => 3,
         }
     }

@@ -25,7 +25,7 @@ const MAX_WORDS: usize = 500;
 
 /// Sets up a client for the server at `url`. `timeout` is for one attempt; `roots` are trusted
 /// instead of the system's CAs, where there are any.
-pub(super) fn client(
+pub(crate) fn client(
     url: &Url,
     timeout: Duration,
     redirect: Policy,

@@ -19,7 +19,7 @@ pub mod cloud;
 pub mod environment;
 mod error;
 pub mod exec;
-mod http;
+pub(crate) mod http;
 pub mod keep;
 pub mod preparation;
 pub mod reader;

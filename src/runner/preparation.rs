@@ -18,8 +18,6 @@ pub struct Preparation {
     pub run: Option<OwnRun>,
     /// What names the run: `terraform_run_id`; by chance where the issuer does not tell.
     pub run_id: String,
-    /// What a person should know.
-    pub notices: Vec<String>,
 }
 
 /// Why a run cannot be given what is asked for.
@@ -108,14 +106,6 @@ pub async fn prepare(
             return Err(PreparationError::Tag { tag, known });
         }
     }
-    let mut notices = Vec::new();
-    if configurations.is_empty() {
-        notices.push(
-            "note: no `TFC_…_PROVIDER_AUTH` is `true` and `TFC_WORKLOAD_IDENTITY_AUDIENCE` is not set, \
-             so there are no credentials to hand out"
-                .to_owned(),
-        );
-    }
     Ok(Preparation {
         configurations,
         run_id: run.as_ref().map_or_else(
@@ -123,16 +113,17 @@ pub async fn prepare(
             |run| run.run_id.clone(),
         ),
         run,
-        notices,
     })
 }
 
-/// The run, if the server tells. One that says no is asked for a token all the same: its answer to
-/// that says why.
+/// The run, if the server tells: one that knows nothing of runs is not runmint, and is asked for tokens
+/// all the same.
 async fn own_run(client: &RequestClient) -> Result<Option<OwnRun>, PreparationError> {
     let run = match client.run().await {
         Ok(run) => run,
-        Err(RequestError::Refused { status, .. }) if (400..500).contains(&status) => None,
+        Err(RequestError::Refused {
+            status: 404 | 405, ..
+        }) => None,
         Err(error) => return Err(error.into()),
     };
     match run.as_ref().map(|run| run.state) {

@@ -9,7 +9,7 @@
 //! has been changed in another way is not recognised: base64 with line breaks, JSON's escapes,
 //! a part of a secret.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -31,8 +31,8 @@ pub struct Redactor(Arc<RwLock<Known>>);
 #[derive(Default)]
 struct Known {
     lasting: Vec<Vec<Form>>,
-    /// Oldest first.
-    passing: VecDeque<Vec<Form>>,
+    /// By whose they are, oldest first.
+    passing: BTreeMap<String, VecDeque<Vec<Form>>>,
     finder: Option<Arc<Finder>>,
 }
 
@@ -50,8 +50,9 @@ pub enum NotMasked {
 /// What stands for a secret, or for several without anything between them.
 pub const MASK: &str = "***";
 
-/// As many secrets that pass are known at a time.
-pub const MOST_PASSING: usize = 64;
+/// As many renewals of one thing are known at a time: the one before still lives when the next one
+/// comes.
+pub const MOST_PASSING: usize = 4;
 
 /// In bytes, without white space around them.
 pub const SHORTEST: usize = 8;
@@ -65,17 +66,19 @@ impl Redactor {
         self.learn(secret, |known, forms| known.lasting.push(forms))
     }
 
-    /// Masks `secret` until [`MOST_PASSING`] others have come after it: one that is renewed for as
-    /// long as the child runs ends by itself, and the search must not grow with every renewal.
+    /// Masks `secret`, which takes the place of others that `whom` had: of those, the last
+    /// [`MOST_PASSING`] are masked. What is renewed for as long as the child runs ends by itself, and
+    /// the search must not grow with every renewal.
     ///
     /// # Errors
     /// As [`Self::add`].
-    pub fn add_passing(&self, secret: &SecretText) -> Result<(), NotMasked> {
+    pub fn add_renewed(&self, whom: &str, secret: &SecretText) -> Result<(), NotMasked> {
         self.learn(secret, |known, forms| {
-            if known.passing.len() >= MOST_PASSING {
-                known.passing.pop_front();
+            let passing = known.passing.entry(whom.to_owned()).or_default();
+            if passing.len() >= MOST_PASSING {
+                passing.pop_front();
             }
-            known.passing.push_back(forms);
+            passing.push_back(forms);
         })
     }
 
@@ -90,11 +93,13 @@ impl Redactor {
         }
         let forms = forms_of(secret);
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.lasting.contains(&forms) || known.passing.contains(&forms) {
+        let mut passing = known.passing.values().flatten();
+        if known.lasting.contains(&forms) || passing.any(|passing| *passing == forms) {
             return Ok(());
         }
         keep(&mut known, forms);
-        let of_all = known.lasting.iter().chain(&known.passing).flatten();
+        let passing = known.passing.values().flatten();
+        let of_all = known.lasting.iter().chain(passing).flatten();
         known.finder = Some(Arc::new(Finder::new(of_all)?));
         Ok(())
     }
@@ -364,12 +369,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_renewed_again_and_again_is_forgotten_and_what_lasts_is_not() {
+    fn what_is_renewed_again_and_again_is_forgotten_and_nothing_else_is() {
         let redactor = Redactor::default();
         let secret = |n: usize| SecretText::new(format!("secret-number-{n:04}"));
-        redactor.add(&secret(9_999)).unwrap();
+        for n in 1_000..1_200 {
+            redactor.add(&secret(n)).unwrap();
+        }
+        redactor.add_renewed("another", &secret(2_000)).unwrap();
         for n in 0..=MOST_PASSING {
-            redactor.add_passing(&secret(n)).unwrap();
+            redactor.add_renewed("AWS", &secret(n)).unwrap();
         }
         let seen = |n| {
             let mut stream = redactor.stream();
@@ -378,7 +386,7 @@ mod tests {
             String::from_utf8(seen).unwrap()
         };
         assert_eq!(seen(0), "secret-number-0000");
-        for n in [1, MOST_PASSING, 9_999] {
+        for n in (1..=MOST_PASSING).chain(1_000..1_200).chain([2_000]) {
             assert_eq!(seen(n), MASK);
         }
     }

@@ -39,6 +39,14 @@ pub enum SourceError {
         /// The one that is not.
         absent: &'static str,
     },
+    /// The token is none.
+    #[error(
+        "`{variable}` holds something else than a token: a space, or the end of a line (CR LF?)"
+    )]
+    Token {
+        /// Where it came from.
+        variable: &'static str,
+    },
     /// The URL is none.
     #[error("`{variable}` is no http or https URL: {reason}")]
     Url {
@@ -66,6 +74,11 @@ impl RequestSource {
                 (None, None) => {}
                 (Some(_), None) => return half(url_name, token_name),
                 (None, Some(_)) => return half(token_name, url_name),
+                (Some(_), Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                    return Err(SourceError::Token {
+                        variable: token_name,
+                    });
+                }
                 (Some(url), Some(token)) => {
                     return Self::new(url, token).map_err(|reason| SourceError::Url {
                         variable: url_name,
@@ -362,6 +375,8 @@ mod tests {
                 absent: URL
             }
         );
+        let broken = source(&[(URL, "https://ci.example.com"), (TOKEN, "t\r")]).unwrap_err();
+        assert_eq!(broken, SourceError::Token { variable: TOKEN });
         let wrong = source(&[(URL, "ci.example.com"), (TOKEN, "t")]).unwrap_err();
         assert!(wrong.to_string().contains(URL), "{wrong}");
     }

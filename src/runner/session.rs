@@ -6,7 +6,7 @@
 mod kept;
 mod vault;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::kept::{Kept, describe};
+use self::vault::Revocation;
 use super::cloud::{Handout, Place};
 use super::environment::Environment;
 use super::redact::Redactor;
@@ -33,6 +34,8 @@ pub struct SessionSettings {
     pub client: RequestClient,
     /// Where clients that ask themselves are sent.
     pub source: RequestSource,
+    /// When the run ends, by the issuer's clock, if it tells.
+    pub deadline: Option<Timestamp>,
     /// The tag whose configurations the command's variables are for.
     pub tag: Option<String>,
     /// What the run was started with.
@@ -49,7 +52,13 @@ impl SessionSettings {
     fn learn(&self, secret: &SecretText) {
         if let Some(redactor) = &self.redactor {
             // One that is too short to be masked is too short to be one.
-            let _ = redactor.add_passing(secret);
+            let _ = redactor.add(secret);
+        }
+    }
+
+    fn learn_renewed(&self, whom: &str, secret: &SecretText) {
+        if let Some(redactor) = &self.redactor {
+            let _ = redactor.add_renewed(whom, secret);
         }
     }
 }
@@ -64,6 +73,7 @@ pub struct Session {
     /// Of the providers that have a configuration with the chosen tag: it takes the default one's
     /// place.
     tagged: Vec<&'static str>,
+    unset: BTreeSet<&'static str>,
     settles_in: Duration,
 }
 
@@ -103,15 +113,14 @@ pub enum SessionError {
 impl Session {
     /// A session that has nothing yet.
     pub fn new(settings: SessionSettings) -> Self {
-        if let Some(redactor) = &settings.redactor {
-            let _ = redactor.add(settings.client.source().token());
-        }
+        settings.learn(settings.client.source().token());
         Self {
             settings,
             kept: Vec::new(),
             variables: Vec::new(),
             objects: BTreeMap::new(),
             tagged: Vec::new(),
+            unset: BTreeSet::new(),
             settles_in: Duration::ZERO,
         }
     }
@@ -229,12 +238,14 @@ impl Session {
     pub fn variables(&self) -> Vec<(String, SecretText)> {
         let mut variables = self.variables.clone();
         for (name, object) in self.objects() {
-            variables.push((
-                format!("TF_VAR_{name}"),
-                SecretText::new(object.to_string()),
-            ));
+            variables.push((format!("TF_VAR_{name}"), SecretText::new(as_hcl(&object))));
         }
         variables
+    }
+
+    /// Variables that the command must not have.
+    pub fn unset(&self) -> impl Iterator<Item = &'static str> {
+        self.unset.iter().copied()
     }
 
     /// HCP Terraform's object variables by their names, for an `….auto.tfvars.json`.
@@ -258,16 +269,19 @@ impl Session {
     }
 
     /// Revokes what can be revoked and removes the files. What could not be revoked is told.
-    pub async fn end(mut self) -> Vec<String> {
+    pub async fn end(self) -> Vec<String> {
         let mut notices = Vec::new();
         // The files first: whoever still reads them has nothing to read.
         if let Err(error) = self.settings.folder.remove_all() {
             notices.push(format!("warning: {error}"));
         }
-        for kept in &self.kept {
-            notices.extend(kept.revoke(&self.kept).await);
+        let logins = self.kept.iter();
+        let revocations = logins.filter_map(|kept| Revocation::of(kept, &self.kept));
+        let mut revoked = JoinSet::new();
+        for revocation in revocations {
+            revoked.spawn(revocation.carry_out());
         }
-        self.kept.clear();
+        notices.extend(revoked.join_all().await.into_iter().flatten());
         notices
     }
 
@@ -327,8 +341,10 @@ impl Session {
             token_variables,
             files,
             variables,
+            unset,
             object,
         } = handout;
+        self.unset.extend(unset);
         if let Some(token) = token {
             if let Some(file) = &token_file {
                 self.settings.folder.write(file, token.expose())?;
@@ -360,4 +376,10 @@ impl Session {
         self.variables.retain(|(known, _)| *known != name);
         self.variables.push((name, value));
     }
+}
+
+/// JSON is HCL but for templates in strings, which a path may look like.
+fn as_hcl(value: &Value) -> String {
+    let text = value.to_string();
+    text.replace("${", "$${").replace("%{", "%%{")
 }

@@ -103,6 +103,11 @@ impl Signals {
             signal = next_of(&mut self.from_terminal) => signal,
         }
     }
+
+    /// Forgets those that have come.
+    pub fn forget(&mut self) {
+        while self.received.try_recv().is_ok() || self.from_terminal.try_recv().is_ok() {}
+    }
 }
 
 impl Drop for Signals {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
+use nix::sys::stat::{Mode, umask};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use super::{AgentError, Listen};
@@ -51,7 +52,11 @@ impl Listener {
                 if is_left_over(path) && UnixStream::connect(path).await.is_err() {
                     let _ = std::fs::remove_file(path);
                 }
-                let listener = UnixListener::bind(path).map_err(failed(&path.display()))?;
+                // From its first moment for nobody else.
+                let before = umask(Mode::from_bits_truncate(0o177));
+                let listener = UnixListener::bind(path);
+                umask(before);
+                let listener = listener.map_err(failed(&path.display()))?;
                 let file = SocketFile(path.clone());
                 hand_over_socket(path, rules)?;
                 Ok(Self::Unix(listener, file))

@@ -7,7 +7,7 @@ mod server;
 use std::fmt::Write;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +25,7 @@ use super::text::SecretText;
 use super::token_file::{FileError, FileRules, Folder};
 use crate::clock::Clock;
 use crate::domain::phase::Phase;
+use crate::domain::time::Timestamp;
 
 /// What an agent is to do.
 #[derive(Debug)]
@@ -96,6 +97,11 @@ pub enum AgentError {
 /// The file that says that all others are there and fresh.
 pub const READY_FILE: &str = "ready";
 
+/// The file with the agent's own token.
+pub const TOKEN_FILE: &str = "agent-token";
+
+const TOKEN_PREFIX: &str = "runmint-agent-";
+
 /// The file with the variables, for a shell to read.
 pub const ENVIRONMENT_FILE: &str = "environment";
 
@@ -109,8 +115,16 @@ pub async fn agent(
     stop: impl Future<Output = ()> + Send,
     say: Say<'_>,
 ) -> Result<(), AgentError> {
-    let ended = serve(&order, clock, stop, say).await;
+    let ready = Arc::new(AtomicBool::new(false));
+    let mut was_told = false;
+    let stop = async {
+        stop.await;
+        was_told = true;
+    };
+    let ended = serve(&order, &ready, clock, stop, say).await;
+    // One that did not come up may be started again, in the same run's name.
     if order.close
+        && was_told
         && let Err(error) = order.client.close().await
     {
         say(&format!("warning: the run could not be closed: {error}"));
@@ -120,26 +134,26 @@ pub async fn agent(
 
 async fn serve(
     order: &AgentOrder,
+    ready: &Arc<AtomicBool>,
     clock: &Clock,
     stop: impl Future<Output = ()> + Send,
     say: Say<'_>,
 ) -> Result<(), AgentError> {
     let mut stop = std::pin::pin!(stop);
+    // First of all, so that nobody takes what an agent that was killed has left for the files of this.
+    let token = own_token(&order.dir)?;
+    let folder = Folder::create(&order.dir, order.rules)?;
+    folder.write(TOKEN_FILE, token.expose())?;
     let tag = order.tag.as_deref();
     let preparation = tokio::select! {
         () = &mut stop => return Ok(()),
         prepared = prepare(&order.client, &order.environment, order.run_phase, tag) => prepared?,
     };
-    for notice in &preparation.notices {
-        say(notice);
-    }
     let listener = Listener::bind(order.listen.as_ref(), order.rules).await?;
-    let token = own_token()?;
-    let ready = Arc::new(AtomicBool::new(false));
     let served = Served {
         client: order.client.clone(),
         token: token.clone(),
-        ready: Arc::clone(&ready),
+        ready: Arc::clone(ready),
     };
     // Who asks the agent need not know the run's own request token.
     let own_source = listener.source(&token, preparation.run.as_ref());
@@ -148,7 +162,8 @@ async fn serve(
         source,
         client: order.client.clone(),
         environment: order.environment.clone(),
-        folder: Folder::create(&order.dir, order.rules)?,
+        deadline: preparation.run.as_ref().map(|run| run.expires_at),
+        folder,
         run_id: preparation.run_id.clone(),
         tag: order.tag.clone(),
         // It prints nothing of others.
@@ -158,7 +173,7 @@ async fn serve(
         order,
         preparation: &preparation,
         how_to_ask: listener.variables(&token, preparation.run.as_ref()),
-        ready: &ready,
+        ready,
         over: CancellationToken::new(),
     };
     let ended = {
@@ -207,13 +222,13 @@ impl Running<'_> {
                 check(&path, reader)?;
             }
         }
-        self.tell_whether_fresh(session, clock)?;
+        self.tell_whether_fresh(session, clock.now())?;
         say(&format!("the files are in {}", self.order.dir.display()));
         // Only whoever runs as a service of systemd is listening.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        keep(session, clock, &self.over, say, |session| {
+        keep(session, clock, &self.over, say, |session, now| {
             let told = self.write_variables(session);
-            if let Err(error) = told.and_then(|()| self.tell_whether_fresh(session, clock)) {
+            if let Err(error) = told.and_then(|()| self.tell_whether_fresh(session, now)) {
                 say(&format!("error: {error}"));
             }
         })
@@ -239,13 +254,13 @@ impl Running<'_> {
     fn write_variables(&self, session: &Session) -> Result<(), FileError> {
         let mut variables = session.variables();
         variables.extend_from_slice(&self.how_to_ask);
-        let text = exports(&variables);
+        let text = exports(session.unset(), &variables);
         session.folder().write(ENVIRONMENT_FILE, text.expose())
     }
 
-    fn tell_whether_fresh(&self, session: &Session, clock: &Clock) -> Result<(), FileError> {
+    fn tell_whether_fresh(&self, session: &Session, now: Timestamp) -> Result<(), FileError> {
         let folder = session.folder();
-        let fresh = session.is_fresh(clock.now());
+        let fresh = session.is_fresh(now);
         self.ready.store(fresh, Ordering::SeqCst);
         if fresh {
             folder.write(READY_FILE, "")
@@ -256,10 +271,16 @@ impl Running<'_> {
 }
 
 /// For `. FILE` in a POSIX shell.
-fn exports(variables: &[(String, SecretText)]) -> SecretText {
+fn exports<'a>(
+    unset: impl Iterator<Item = &'a str>,
+    variables: &[(String, SecretText)],
+) -> SecretText {
     let mut text = String::new();
-    for (name, value) in variables {
+    for name in unset {
         // Writing to a String does not fail.
+        let _ = writeln!(text, "unset {name}");
+    }
+    for (name, value) in variables {
         let _ = writeln!(
             text,
             "export {name}='{}'",
@@ -269,11 +290,18 @@ fn exports(variables: &[(String, SecretText)]) -> SecretText {
     SecretText::new(text)
 }
 
-/// 256 random bits.
-fn own_token() -> Result<SecretText, AgentError> {
+/// 256 random bits, in hexadecimal. An agent that is started again in the place of one that was killed
+/// takes the same, so that whoever has read it can go on.
+fn own_token(dir: &Path) -> Result<SecretText, AgentError> {
+    if let Ok(before) = std::fs::read_to_string(dir.join(TOKEN_FILE)) {
+        let digits = before.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
+        if digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(SecretText::new(before));
+        }
+    }
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AgentError::Random)?;
-    let mut text = "runmint-agent-".to_owned();
+    let mut text = TOKEN_PREFIX.to_owned();
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");
     }
@@ -287,6 +315,9 @@ mod tests {
     #[test]
     fn a_shell_reads_the_variables_as_they_are() {
         let variables = [("A".to_owned(), SecretText::new("it's $HOME"))];
-        assert_eq!(exports(&variables).expose(), "export A='it'\\''s $HOME'\n");
+        assert_eq!(
+            exports(["B"].into_iter(), &variables).expose(),
+            "unset B\nexport A='it'\\''s $HOME'\n"
+        );
     }
 }

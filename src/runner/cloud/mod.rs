@@ -74,6 +74,8 @@ pub struct Handout {
     pub files: Vec<(String, SecretText)>,
     /// Variables: name and value.
     pub variables: Vec<(String, SecretText)>,
+    /// Variables that would be used instead, and are taken away.
+    pub unset: Vec<&'static str>,
     /// The object variable and the fields of its entry.
     pub object: Option<(&'static str, Map<String, Value>)>,
 }

@@ -67,6 +67,12 @@ fn aws(credentials: &AwsCredentials, place: &Place<'_>) -> Handout {
         [("shared_credentials_file", place.text(AWS))],
     );
     if place.is_chosen {
+        // A pod's web identity would come before the file.
+        handout.unset = vec![
+            "AWS_ROLE_ARN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_SESSION_NAME",
+        ];
         // The file and no keys in variables: it can be replaced.
         handout.set("AWS_SHARED_CREDENTIALS_FILE", place.text(AWS));
     }

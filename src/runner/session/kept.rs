@@ -1,6 +1,6 @@
 //! What a session keeps: identity tokens in files, logins at Vault, and what Vault gave.
 
-use super::vault::{VaultCredentials, VaultLogin, in_time};
+use super::vault::{VaultCredentials, VaultLogin};
 use super::{Session, SessionError};
 use crate::domain::time::Timestamp;
 use crate::runner::cloud::handout;
@@ -69,18 +69,6 @@ impl Kept {
     pub(super) fn takes_vault(&self) -> bool {
         !matches!(self.what, What::Token { .. })
     }
-
-    /// Ends a login at Vault, and with it what was made with it. What could not be ended is told.
-    pub(super) async fn revoke(&self, all: &[Self]) -> Vec<String> {
-        let What::VaultLogin(login) = &self.what else {
-            return Vec::new();
-        };
-        let errors = login.revoke_in_time(all).await;
-        let whom = &self.whom;
-        let told = errors.iter();
-        told.map(|error| format!("warning: {whom}: could not be revoked: {error}"))
-            .collect()
-    }
 }
 
 impl Session {
@@ -121,8 +109,8 @@ impl Session {
                 Ok(token) => self.renew_token(index, &token, now),
                 Err(error) => Err(error.to_string()),
             },
-            What::VaultLogin(_) => in_time(self.renew_login(index, token, now)).await,
-            What::VaultCredentials(_) => in_time(self.renew_credentials(index, now)).await,
+            What::VaultLogin(_) => self.renew_login(index, token, now).await,
+            What::VaultCredentials(_) => self.renew_credentials(index, now).await,
         };
         let kept = &mut self.kept[index];
         let whom = &kept.whom;
@@ -150,7 +138,8 @@ impl Session {
         token: &IdentityToken,
         now: Timestamp,
     ) -> Result<Option<String>, String> {
-        self.settings.learn(token.text());
+        let whom = self.kept[index].whom.clone();
+        self.settings.learn_renewed(&whom, token.text());
         let What::Token { file, .. } = &self.kept[index].what else {
             return Ok(None);
         };
@@ -166,17 +155,22 @@ impl Session {
                 written.map_err(|error| error.to_string())?;
             }
         }
+        let deadline = self.settings.deadline;
         let kept = &mut self.kept[index];
-        kept.schedule = Schedule::new(now, token.lifetime(), fastrand::f64());
         let What::Token { expires_at, .. } = &mut kept.what else {
             return Ok(None);
         };
         let gained = token.claims.exp.seconds_since(*expires_at);
         *expires_at = token.claims.exp;
-        // Tokens end with the run, so the last one cannot be made to live longer.
         if gained > 0 {
+            kept.schedule = Schedule::new(now, token.lifetime(), fastrand::f64());
             return Ok(None);
         }
+        // An issuer that gives the same again may have another later.
+        if deadline.is_none_or(|deadline| token.claims.exp < deadline) {
+            return Err("the issuer gave a token that does not live longer".to_owned());
+        }
+        // Tokens end with the run, so the last one cannot be made to live longer.
         kept.schedule = kept.schedule.as_it_is();
         let end = kept.schedule.expires_at;
         Ok(Some(format!(

@@ -36,12 +36,6 @@ impl VaultLogin {
         audience.filter(|_| !self.lease.renewable)
     }
 
-    /// Ends it, and with it what was made with it. Answers why something of it lives on.
-    pub(super) async fn revoke_in_time(&self, all: &[Kept]) -> Vec<String> {
-        let revoked = tokio::time::timeout(PATIENCE, self.revoke(all)).await;
-        revoked.unwrap_or_else(|_| vec![NO_ANSWER.to_owned()])
-    }
-
     /// Whether a configuration that is Vault-backed uses this login.
     fn is_that_of(&self, configuration: &Configuration) -> bool {
         let vault = match &configuration.provider {
@@ -80,24 +74,68 @@ impl VaultLogin {
             _ => None,
         })
     }
+}
 
-    async fn revoke(&self, all: &[Kept]) -> Vec<String> {
+/// A login that is to be ended, and the leases that were made with it.
+#[derive(Debug)]
+pub(super) struct Revocation {
+    whom: String,
+    client: VaultClient,
+    /// The last one is the one that is in use.
+    tokens: Vec<SecretText>,
+    leases: Vec<String>,
+}
+
+impl Revocation {
+    /// Of this login; nothing for what is none.
+    pub(super) fn of(kept: &Kept, all: &[Kept]) -> Option<Self> {
+        let What::VaultLogin(login) = &kept.what else {
+            return None;
+        };
+        let leases = all.iter().filter_map(|kept| match &kept.what {
+            What::VaultCredentials(credentials) if login.is_that_of(&credentials.configuration) => {
+                credentials.lease.id.clone()
+            }
+            _ => None,
+        });
+        Some(Self {
+            whom: kept.whom.clone(),
+            client: login.client.clone(),
+            tokens: login
+                .previous
+                .iter()
+                .chain([&login.token])
+                .cloned()
+                .collect(),
+            leases: leases.collect(),
+        })
+    }
+
+    /// Ends it, and with it what was made with it. What could not be ended is told.
+    pub(super) async fn carry_out(self) -> Vec<String> {
+        let ended = tokio::time::timeout(PATIENCE, self.revoke()).await;
+        let errors = ended.unwrap_or_else(|_| vec!["Vault does not answer".to_owned()]);
+        let whom = &self.whom;
+        let told = errors.iter();
+        told.map(|error| format!("warning: {whom}: could not be revoked: {error}"))
+            .collect()
+    }
+
+    async fn revoke(&self) -> Vec<String> {
         let mut errors = Vec::new();
         let mut lives_on = false;
-        for token in self.previous.iter().chain([&self.token]) {
+        // A batch token ends by itself, in its own time: then its leases are ended one by one.
+        for token in &self.tokens {
             match self.client.revoke(token).await {
                 Ok(ended) => lives_on |= !ended,
                 Err(error) => errors.push(error.to_string()),
             }
         }
-        // A batch token ends by itself, in its own time.
-        for kept in all.iter().filter(|_| lives_on) {
-            if let What::VaultCredentials(credentials) = &kept.what
-                && let Some(id) = &credentials.lease.id
-                && self.is_that_of(&credentials.configuration)
-                && let Err(error) = self.client.revoke_lease(id, &self.token).await
-            {
-                errors.push(error.to_string());
+        if let Some(token) = self.tokens.last().filter(|_| lives_on) {
+            for id in &self.leases {
+                if let Err(error) = self.client.revoke_lease(id, token).await {
+                    errors.push(error.to_string());
+                }
             }
         }
         errors
@@ -135,7 +173,7 @@ impl Session {
             schedule: schedule(&login.lease, now),
             what: What::VaultLogin(Box::new(VaultLogin {
                 configuration: configuration.clone(),
-                client,
+                client: client.asking_once(),
                 token: login.token.clone(),
                 lease: login.lease,
                 previous: Vec::new(),
@@ -301,17 +339,8 @@ impl Session {
     }
 }
 
-/// A Vault that does not answer must not keep others from being renewed, nor a job from its end.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-const NO_ANSWER: &str = "Vault does not answer";
-
-pub(super) async fn in_time<T>(
-    renewal: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
-    let renewal = tokio::time::timeout(PATIENCE, renewal);
-    renewal.await.unwrap_or_else(|_| Err(NO_ANSWER.to_owned()))
-}
+/// A Vault that does not answer must not keep a job from its end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn schedule(lease: &Lease, now: Timestamp) -> Schedule {
     // Vault's own rule: no lease at all, or one of no seconds, does not end.

@@ -78,6 +78,12 @@ pub enum FileError {
         /// The folder.
         path: PathBuf,
     },
+    /// A path that no variable can name.
+    #[error("{} is not UTF-8, and variables could not name what is in it", path.display())]
+    NotText {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The session has ended.
     #[error("the session in {path} is over")]
     Over {
@@ -134,7 +140,10 @@ impl FileError {
                 "name a folder in which this user may write; it may not in {}",
                 folder_of(path).display()
             ),
-            Self::Foreign { .. } | Self::InUse { .. } | Self::NotAFolder { .. } => {
+            Self::Foreign { .. }
+            | Self::InUse { .. }
+            | Self::NotAFolder { .. }
+            | Self::NotText { .. } => {
                 "choose another folder with `--dir`; one that is not there yet is made".to_owned()
             }
             Self::Group { group, .. } => format!(

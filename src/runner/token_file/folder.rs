@@ -1,9 +1,9 @@
 //! A private folder for the files of one session, which are gone when it ends.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +50,10 @@ impl Folder {
     /// [`FileError`].
     pub fn create(path: &Path, rules: FileRules) -> Result<Self, FileError> {
         let path = std::path::absolute(path).map_err(|error| FileError::from_io(path, error))?;
+        // It will stand in variables and in other files.
+        if path.to_str().is_none() {
+            return Err(FileError::NotText { path });
+        }
         let is_new = make(&path, rules)?;
         if !is_new {
             refuse_a_trap(&path, rules)?;
@@ -63,6 +67,23 @@ impl Folder {
         };
         folder.remove_leftovers()?;
         Ok(folder)
+    }
+
+    /// Takes a folder that others can guess, in one that they share, such as `/tmp`: for a session of
+    /// this user's own, `runmint-UID/NAME`. Whoever owns the folder above could put another in its
+    /// place, so that must be this user's too.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn in_shared(shared: &Path, name: &str, rules: FileRules) -> Result<Self, FileError> {
+        let ours = shared.join(format!("runmint-{}", nix::unistd::geteuid()));
+        if create(&ours)? {
+            let passage = Permissions::from_mode(PASSAGE);
+            let opened = open(&ours)?.set_permissions(passage);
+            opened.map_err(|error| FileError::from_io(&ours, error))?;
+        }
+        refuse_a_trap(&ours, FileRules::default())?;
+        Self::create(&ours.join(name), rules)
     }
 
     /// The folder's absolute path.

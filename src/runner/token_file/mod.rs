@@ -126,8 +126,9 @@ pub fn hand_over_socket(path: &Path, rules: FileRules) -> Result<(), FileError> 
         0o660
     };
     let mode = Permissions::from_mode(mode);
-    let changed = fs::set_permissions(path, mode)
-        .and_then(|()| std::os::unix::fs::chown(path, rules.owner, rules.group));
+    let changed = std::os::unix::fs::chown(path, None, rules.group)
+        .and_then(|()| fs::set_permissions(path, mode))
+        .and_then(|()| std::os::unix::fs::chown(path, rules.owner, None));
     changed.map_err(|error| FileError::from_io(path, error))
 }
 

@@ -36,7 +36,7 @@ const AWS: &[Rivals] = &[
         "belongs to a static key, which SDKs would use instead",
     ),
     (
-        &["AWS_PROFILE"],
+        &["AWS_DEFAULT_PROFILE", "AWS_PROFILE"],
         When::Set,
         "names a profile, whose credentials would be used instead",
     ),
@@ -53,6 +53,15 @@ const AZURE: &[Rivals] = &[
         &["ARM_CLIENT_SECRET", "ARM_CLIENT_SECRET_FILE_PATH"],
         When::Set,
         "holds a secret, which would be used instead",
+    ),
+    (
+        &[
+            "AZURE_CLIENT_CERTIFICATE_PATH",
+            "AZURE_CLIENT_SECRET",
+            "AZURE_USERNAME",
+        ],
+        When::Set,
+        "belongs to other credentials, which Azure's SDKs would use instead",
     ),
     (
         &["ARM_CLIENT_ID_FILE_PATH"],
@@ -227,11 +236,19 @@ fn rivals(family: Family) -> [&'static [Rivals]; 2] {
 /// What may be set if it is set to the same.
 fn differing(environment: &Environment, provider: &Provider) -> Vec<InvalidVariable> {
     let pairs = match provider {
-        Provider::Azure(azure) => vec![(
-            "ARM_CLIENT_ID",
-            "TFC_AZURE_RUN_CLIENT_ID",
-            Some(azure.client_id.as_str()),
-        )],
+        Provider::Azure(azure) => {
+            let tenant = "AZURE_TENANT_ID";
+            let ours = environment.find("ARM_TENANT_ID");
+            vec![
+                (
+                    "ARM_CLIENT_ID",
+                    "TFC_AZURE_RUN_CLIENT_ID",
+                    Some(azure.client_id.as_str()),
+                ),
+                // Without the one the other is all that there is.
+                (tenant, "ARM_TENANT_ID", ours.or(environment.find(tenant))),
+            ]
+        }
         Provider::Vault(vault) => vec![
             ("VAULT_ADDR", "TFC_VAULT_ADDR", Some(vault.address.as_str())),
             (

@@ -36,6 +36,8 @@ pub struct VaultClient {
     login: ApiPath,
     role: String,
     audience: String,
+    /// Whether it asks again by itself.
+    asks_once: bool,
 }
 
 /// What a login gave.
@@ -77,7 +79,17 @@ impl VaultClient {
             login,
             role: vault.role.clone(),
             audience: vault.audience.clone(),
+            asks_once: false,
         })
+    }
+
+    /// The same, for those who have a time of their own to ask again: each call is one attempt.
+    #[must_use]
+    pub fn asking_once(&self) -> Self {
+        Self {
+            asks_once: true,
+            ..self.clone()
+        }
     }
 
     /// Logs in with a token of the run (`auth/MOUNT/login`).

@@ -72,6 +72,7 @@ async fn ready_is_there_once_all_else_is() {
     let agent = runner.agent(&["--token", &sigstore]).await;
     let files = [
         ".runmint.lock",
+        "agent-token",
         "environment",
         "ready",
         "sigstore-token",

@@ -44,7 +44,7 @@ async fn a_command_that_cannot_be_started_has_the_status_that_shells_give_it() {
         assert!(!runner.folder().exists(), "{:?}", names(&runner.folder()));
     }
     assert_eq!(runner.server.recorded().await.len(), 3, "tokens, each time");
-    runner.ran(&["exec"]).await.refused(2, &["<COMMAND>"]);
+    runner.ran(&["exec"]).await.refused(125, &["<COMMAND>"]);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn all_that_is_wrong_is_named_at_once_and_the_command_is_not_started() {
         "\n  `TFC_VAULT_ADDR`: must be set",
         "\n  `TFC_VAULT_RUN_ROLE`: must be set",
     ];
-    ran.refused(2, &words);
+    ran.refused(125, &words);
     assert!(!ran.stderr.contains("AKIAEXAMPLE"), "{ran:?}");
     assert!(!runner.is_there("started") && !runner.folder().exists());
     assert_eq!(runner.server.recorded().await, [""; 0]);
@@ -97,49 +97,40 @@ async fn all_that_is_wrong_is_named_at_once_and_the_command_is_not_started() {
 #[tokio::test]
 async fn options_that_do_not_fit_the_run_are_named_and_the_command_is_not_started() {
     let runner = Runner::new().await.with_tagged_aws();
-    for (options, status, words) in [
+    for (options, words) in [
         (
             ["--run-phase", "apply"],
-            2,
             "the run is opened for plan; leave the option out",
         ),
         (
             ["--tag", "WEB"],
-            2,
             "no configuration has the tag `WEB`; those that there are: `DNS`",
         ),
-        (["--run-phase", "destroy"], 2, "--run-phase"),
+        (["--run-phase", "destroy"], "--run-phase"),
         (
             ["--user", "nobody-knows"],
-            2,
             "there is no user `nobody-knows`",
         ),
-        (["--mode", "0666"], 2, "cannot have the mode 0666"),
-        (
-            ["--ca", "/no/such/ca"],
-            3,
-            "`--ca`: /no/such/ca: No such file",
-        ),
+        (["--mode", "0666"], "cannot have the mode 0666"),
+        (["--ca", "/no/such/ca"], "`--ca`: /no/such/ca: No such file"),
         (
             ["--dir", "/no/such/folder/at/all"],
-            3,
             "there is no folder /no/such/folder",
         ),
         (
             ["--auto-tfvars", "/no/such/folder"],
-            3,
             "hint: mkdir -p /no/such/folder",
         ),
     ] {
         let ran = runner.exec(&options, "touch started").await;
-        ran.refused(status, &[words]);
+        ran.refused(125, &[words]);
         assert!(!runner.is_there("started"), "{options:?}");
         assert!(!runner.folder().exists(), "{options:?}");
     }
     let elsewhere = runner.given(&[("TFC_WORKLOAD_IDENTITY_AUDIENCE", "elsewhere")]);
     let ran = elsewhere.exec(&[], "touch started").await;
     let words = "the run was not opened for `elsewhere`; it may ask for `aws.workload.identity`, `vault.workload.identity`";
-    ran.refused(2, &[words]);
+    ran.refused(125, &[words]);
     assert!(!elsewhere.is_there("started"));
 }
 
@@ -170,16 +161,16 @@ async fn close_closes_the_run_however_it_goes() {
 
     runner.again(&body("plan")).await;
     let ran = runner.exec(&["--close", "--tag", "WEB"], "true").await;
-    ran.refused(2, &["no configuration has the tag `WEB`"]);
+    ran.refused(125, &["no configuration has the tag `WEB`"]);
     assert_eq!(runner.state().await, "closed");
 
     runner.again(&body("plan")).await;
     let runner = runner.given(&[("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")]);
     let ran = runner.exec(&["--close"], "true").await;
-    ran.refused(2, &["`AWS_ACCESS_KEY_ID`"]);
+    ran.refused(125, &["`AWS_ACCESS_KEY_ID`"]);
     assert_eq!(runner.state().await, "closed");
     let ran = runner.exec(&[], "true").await;
-    ran.refused(3, &["the run is closed"]);
+    ran.refused(125, &["the run is closed"]);
 }
 
 #[tokio::test]
@@ -221,6 +212,32 @@ async fn terraforms_object_variables_are_in_the_environment_and_in_a_file_that_g
     let script = "stat -c %a terraform/runmint.auto.tfvars.json";
     let ran = runner.exec(&["--auto-tfvars", &folder], script).await;
     assert_eq!(ran.done(), "600\n");
+
+    // What a session that was killed has left is replaced, and what somebody has written is not.
+    let file = Path::new(&folder).join("runmint.auto.tfvars.json");
+    fs::write(&file, r#"{"tfc_aws_dynamic_credentials": {}}"#).unwrap();
+    let ran = runner.exec(&["--auto-tfvars", &folder], "true").await;
+    ran.done();
+    fs::write(&file, r#"{"region": "eu-central-1"}"#).unwrap();
+    let ran = runner
+        .exec(&["--auto-tfvars", &folder], "touch started")
+        .await;
+    ran.refused(125, &["runmint.auto.tfvars.json is there already"]);
+    assert!(!runner.is_there("started") && file.exists());
+}
+
+#[tokio::test]
+async fn what_belongs_to_others_is_not_for_the_command() {
+    let secret = "rmc_0123456789abcdef";
+    let runner = Runner::new().await.with_aws().given(&[
+        ("RUNMINT_CLIENT_SECRET", secret),
+        ("RUNMINT_ADMIN__TOKEN", "an-admin-token"),
+        ("WORDS", "it is rmc_0123456789abcdef"),
+    ]);
+    let script =
+        r#"env | grep -c -e "^RUNMINT_CLIENT_SECRET=" -e "^RUNMINT_ADMIN__TOKEN="; echo "$WORDS""#;
+    let ran = runner.exec(&["--redact"], script).await;
+    assert_eq!(ran.done(), "0\nit is ***\n");
 }
 
 #[tokio::test]

@@ -211,7 +211,7 @@ async fn what_is_missing_is_named_and_nothing_is_asked_for() {
 async fn what_the_server_refuses_is_said_in_its_words() {
     let runner = Runner::new().await;
     let ran = runner.ran(&["token", "--audience", "elsewhere"]).await;
-    ran.refused(3, &["answered 403", "was not opened for"]);
+    ran.refused(1, &["answered 403", "was not opened for"]);
 
     let token = runner.run.token.clone();
     let other = format!("{}x", &token[..token.len() - 1]);
@@ -222,7 +222,7 @@ async fn what_the_server_refuses_is_said_in_its_words() {
         assert!(!ran.stderr.contains(wrong), "{ran:?}");
     }
     runner.close().await;
-    runner.ran(&ASK).await.refused(3, &["closed"]);
+    runner.ran(&ASK).await.refused(1, &["closed"]);
 }
 
 #[tokio::test]
@@ -234,6 +234,19 @@ async fn a_server_that_is_away_is_said_after_a_few_attempts() {
     ran.refused(3, &["http://127.0.0.1:", "cannot be reached"]);
 }
 
+/// Half a token, or none, must not look like one.
+#[tokio::test]
+async fn a_token_that_cannot_be_written_is_a_failure() {
+    let runner = Runner::new().await;
+    let script = format!(r#""$RUNMINT" token --audience {AWS} >/dev/full"#);
+    let ran = runner
+        .given(&[("RUNMINT", env!("CARGO_BIN_EXE_runmint"))])
+        .exec(&[], &script)
+        .await;
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(ran.stderr.contains("No space left"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_format_of_tokens_is_refused_elsewhere() {
     let runner = Runner::new().await;
@@ -242,7 +255,7 @@ async fn a_format_of_tokens_is_refused_elsewhere() {
         ran.refused(2, &["`--format` is for `runmint token`"]);
     }
     let ran = runner.exec(&["--format", "github"], "touch started").await;
-    ran.refused(2, &["`--format` is for `runmint token`"]);
+    ran.refused(125, &["`--format` is for `runmint token`"]);
     assert!(!runner.is_there("started"));
 }
 
@@ -258,7 +271,8 @@ async fn a_request_token_is_never_an_argument() {
         }
         for option in ["--request-token", "--request-url"] {
             let ran = runner.ran(&[command, option, &runner.run.token]).await;
-            ran.refused(2, &["unexpected argument"]);
+            let status = if command == "exec" { 125 } else { 2 };
+            ran.refused(status, &["unexpected argument"]);
         }
     }
     let asked = [&ASK[..], &["--token", "x"]].concat();

@@ -1,7 +1,6 @@
 //! Running a command: real processes, whose output is read here instead of on a terminal.
 
 use std::path::Path;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, Uid};
@@ -10,7 +9,6 @@ use runmint::runner::redact::Redactor;
 use runmint::runner::signals::Signals;
 use runmint::runner::text::SecretText;
 use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream, duplex, sink};
-use tokio_util::sync::CancellationToken;
 
 const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl";
 
@@ -23,7 +21,6 @@ fn spec(program: &str, arguments: &[&str]) -> ChildSpec {
         unset: Vec::new(),
         user: None,
         redactor: Some(Redactor::default()),
-        grace: Duration::from_mins(1),
     }
 }
 
@@ -50,14 +47,7 @@ async fn run_alone(
     stderr: impl AsyncWrite + Unpin,
 ) -> Result<Ended, ChildError> {
     let (_sender, mut signals) = Signals::by_hand();
-    run(
-        spec,
-        &mut signals,
-        &CancellationToken::new(),
-        stdout,
-        stderr,
-    )
-    .await
+    run(spec, &mut signals, stdout, stderr).await
 }
 
 async fn ended(spec: ChildSpec) -> Result<Ended, ChildError> {
@@ -272,10 +262,7 @@ async fn signals_are_passed_on_and_the_child_says_how_it_ends() {
         while :; do sleep 0.05 & wait $!; done"#;
     let (sender, mut signals) = Signals::by_hand();
     let (stdout, mut seen) = duplex(1024);
-    let child = tokio::spawn(async move {
-        let stop = CancellationToken::new();
-        run(shell(script), &mut signals, &stop, stdout, sink()).await
-    });
+    let child = tokio::spawn(async move { run(shell(script), &mut signals, stdout, sink()).await });
     read_until(&mut seen, "ready\n").await;
     for signal in [
         Signal::SIGHUP,
@@ -296,38 +283,9 @@ async fn signals_are_passed_on_and_the_child_says_how_it_ends() {
 async fn a_signal_that_comes_before_the_child_is_not_lost() {
     let (sender, mut signals) = Signals::by_hand();
     sender.send(Signal::SIGTERM).unwrap();
-    let stop = CancellationToken::new();
     let forever = spec("sleep", &["1000"]);
-    let ended = run(forever, &mut signals, &stop, sink(), sink()).await;
+    let ended = run(forever, &mut signals, sink(), sink()).await;
     assert_eq!(ended.unwrap(), Ended::Killed(15));
-}
-
-#[tokio::test]
-async fn one_that_is_told_to_stop_has_its_grace() {
-    let (_sender, mut signals) = Signals::by_hand();
-    for (on_term, grace, expected) in [
-        (
-            "echo bye; exit 4",
-            Duration::from_mins(10),
-            Ended::Exited(4),
-        ),
-        ("", Duration::from_millis(1), Ended::Killed(9)),
-    ] {
-        let script = format!("trap '{on_term}' TERM; echo ready; while :; do sleep 0.02; done");
-        let spec = ChildSpec {
-            grace,
-            ..shell(&script)
-        };
-        let stop = CancellationToken::new();
-        let (stdout, mut seen) = duplex(1024);
-        let child = run(spec, &mut signals, &stop, stdout, sink());
-        let told = async {
-            read_until(&mut seen, "ready\n").await;
-            stop.cancel();
-        };
-        let (ended, ()) = tokio::join!(child, told);
-        assert_eq!(ended.unwrap(), expected);
-    }
 }
 
 #[tokio::test]

@@ -73,6 +73,7 @@ struct Stage {
     app: TestApp,
     run: OpenRun,
     client: RequestClient,
+    deadline: Option<Timestamp>,
     dir: TempDir,
 }
 
@@ -92,6 +93,7 @@ impl Stage {
         let source = RequestSource::new(&url, &run.token).unwrap();
         Self {
             client: RequestClient::new(source, None).unwrap(),
+            deadline: Some(Timestamp(app.now().0 + expires_in)),
             app,
             run,
             dir: tempfile::tempdir().unwrap(),
@@ -115,6 +117,7 @@ impl Stage {
         Session::new(SessionSettings {
             client: self.client.clone(),
             source: self.client.source().clone(),
+            deadline: self.deadline,
             tag: tag.map(str::to_owned),
             environment: environment.clone(),
             folder: Folder::create(&self.folder(), FileRules::default()).unwrap(),
@@ -502,6 +505,87 @@ async fn what_the_run_may_not_have_is_named_before_anything_is_handed_out() {
     stage.close().await;
     let error = refused(&EVERYTHING, None, None).await;
     assert!(error.to_string().contains("closed"), "{error}");
+}
+
+#[tokio::test]
+async fn only_a_server_that_knows_no_runs_is_asked_without_knowing_which_it_is() {
+    let stage = Stage::new("plan", 7_200).await;
+    let environment: Environment = EVERYTHING.into_iter().collect();
+    let asked = async |url: &str, token: &str| {
+        let source = RequestSource::new(url, token).unwrap();
+        let client = RequestClient::new(source, None).unwrap();
+        prepare(&client, &environment, None, None).await
+    };
+    let url = stage.client.source().url().as_str();
+    let unknown = format!("{}0", &stage.run.token[..stage.run.token.len() - 1]);
+    for wrong in ["rmr_nonsense", &unknown] {
+        let error = asked(url, wrong).await.unwrap_err();
+        assert!(error.to_string().contains("answered 401"), "{error}");
+    }
+    // The phase is not known then, so what differs by phase is asked about.
+    let elsewhere = url.replace("/v1/token", "/token");
+    let error = asked(&elsewhere, &stage.run.token).await.unwrap_err();
+    assert!(error.to_string().contains("--run-phase"), "{error}");
+}
+
+/// Terraform reads a variable of the environment as HCL, where `${` is a template.
+#[tokio::test]
+async fn a_path_that_looks_like_a_template_is_none() {
+    let mut stage = Stage::new("plan", 7_200).await;
+    stage.dir = tempfile::Builder::new()
+        .prefix("${a}%{b}")
+        .tempdir()
+        .unwrap();
+    let session = stage.open(&EVERYTHING[..3], None).await;
+    let variable = &variables(&session)["TF_VAR_tfc_aws_dynamic_credentials"];
+    assert!(variable.contains("/$${a}%%{b}"), "{variable}");
+    let path = &session.objects()["tfc_aws_dynamic_credentials"]["default"]["shared_config_file"];
+    assert_eq!(*path, stage.path("tfc-aws-shared-config"));
+}
+
+/// Another issuer may give the token that it has, until that is nearly over.
+#[tokio::test]
+async fn an_issuer_that_gives_the_same_token_again_is_asked_again() {
+    let mut stage = Stage::new("plan", 7_200).await;
+    let token = stage.client.token(AWS).await.unwrap();
+    let given = Arc::new(std::sync::Mutex::new(token.text().clone()));
+    let answer = Arc::clone(&given);
+    let answer = move || {
+        let token = answer.lock().unwrap().expose().to_owned();
+        async move { axum::Json(json!({"count": token.len(), "value": token})) }
+    };
+    let router = axum::Router::new().route("/token", axum::routing::get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token?a=b", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let server = stage.client.clone();
+    let source = RequestSource::new(&url, "token").unwrap();
+    stage.client = RequestClient::new(source, None).unwrap();
+    stage.deadline = None;
+
+    let environment: Environment = [
+        ("TFC_AWS_PROVIDER_AUTH", "true"),
+        ("TFC_AWS_RUN_ROLE_ARN", "arn:aws:iam::123456789012:role/net"),
+    ]
+    .into_iter()
+    .collect();
+    let prepared = prepare(&stage.client, &environment, None, None)
+        .await
+        .unwrap();
+    let mut session = stage.session(&environment, &prepared.run_id, None);
+    session
+        .open(&prepared.configurations, stage.app.now())
+        .await
+        .unwrap();
+    let (_, told) = stage.turn(&mut session).await;
+    assert!(
+        told[0].starts_with("warning: AWS: not renewed yet"),
+        "{told:?}"
+    );
+    let fresh = server.token(AWS).await.unwrap();
+    *given.lock().unwrap() = fresh.text().clone();
+    stage.turn(&mut session).await;
+    assert_eq!(stage.tokens()["tfc-aws-token"].claims.jti, fresh.claims.jti);
 }
 
 #[tokio::test]

@@ -47,6 +47,10 @@ vault_backed_aws() {
         under "${backed[@]}" TFC_VAULT_BACKED_AWS_AUTH_TYPE=assumed_role \
         TFC_VAULT_BACKED_AWS_RUN_ROLE_ARN=arn:aws:iam::123456789012:role/vault-net -- "${boto3[@]}"
 
+    is "vault-backed aws: a pod's web identity is not used instead" arn:aws:iam::123456789012:user/vault-net \
+        under "${backed[@]}" TFC_VAULT_BACKED_AWS_AUTH_TYPE=iam_user AWS_WEB_IDENTITY_TOKEN_FILE="$TEST_CA" \
+        AWS_ROLE_ARN=arn:aws:iam::210987654321:role/pod -- "${boto3[@]}"
+
     under "${backed[@]}" TFC_VAULT_BACKED_AWS_AUTH_TYPE=iam_user -- \
         cp "$folder/exec/tfc-vault-backed-aws-shared-credentials" "$folder/old-credentials"
     refuses "vault-backed aws: the user is deleted at the end" InvalidClientTokenId \

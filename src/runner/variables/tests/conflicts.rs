@@ -7,10 +7,12 @@ use super::*;
 #[rustfmt::skip]
 const IN_THE_WAY: &[(&str, &[&str], &str)] = &[
     (AWS, &["AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=a", "AWS_SESSION_TOKEN=a"], "static key, which SDKs would use instead: unset it, or give `TFC_AWS_PROVIDER_AUTH` a tag"),
-    (AWS, &["AWS_PROFILE=a"], "names a profile"),
+    (AWS, &["AWS_PROFILE=a", "AWS_DEFAULT_PROFILE=a"], "names a profile"),
     (AZURE, &["ARM_CLIENT_ID=22222222-2222-2222-2222-222222222222"], "something else than `TFC_AZURE_RUN_CLIENT_ID`"),
     (AZURE, &["ARM_CLIENT_SECRET=a", "ARM_CLIENT_SECRET_FILE_PATH=/a"], "holds a secret"),
     (AZURE, &["ARM_CLIENT_CERTIFICATE=a", "ARM_CLIENT_CERTIFICATE_PATH=/a"], "holds a certificate"),
+    (AZURE, &["AZURE_CLIENT_SECRET=a", "AZURE_CLIENT_CERTIFICATE_PATH=/a", "AZURE_USERNAME=a"], "Azure's SDKs would use instead"),
+    (AZURE, &["AZURE_TENANT_ID=b ARM_TENANT_ID=a"], "something else than `ARM_TENANT_ID`"),
     (AZURE, &["ARM_CLIENT_ID_FILE_PATH=/a"], "names another application"),
     (AZURE, &["ARM_OIDC_TOKEN=a", "ARM_OIDC_TOKEN_FILE_PATH=/a"], "brings another token"),
     (AZURE, &["ARM_USE_OIDC=false", "ARM_USE_OIDC=no"], "turns off the way in"),

@@ -79,7 +79,7 @@ async fn two_sessions_of_one_run_do_not_share_a_folder() {
     let process = runner.start_exec(&[], "echo started; wait_for go; ls runmint-*/run-7");
     process.says("started").await;
     let ran = runner.exec(&[], "touch second").await;
-    ran.refused(3, &["another session uses", "hint: ", "`--dir`"]);
+    ran.refused(125, &["another session uses", "hint: ", "`--dir`"]);
     assert!(!runner.is_there("second"));
     let dir = runner.path("another");
     runner.exec(&["--dir", &dir], "touch second").await.done();

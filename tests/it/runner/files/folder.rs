@@ -146,6 +146,52 @@ fn what_a_killed_session_has_left_is_removed_and_nothing_else() {
     assert_eq!(names(&path), ["extra", "tfc-notes.md"]);
 }
 
+/// Whoever owns the folder above could put another in the place of the session's.
+#[test]
+fn a_folder_that_others_can_guess_is_in_one_that_is_this_users_own() {
+    let place = place();
+    let shared = place.path();
+    let ours = shared.join(format!("runmint-{}", nix::unistd::geteuid()));
+    let in_shared = || Folder::in_shared(shared, "run-1", FileRules::default());
+    let folder = in_shared().unwrap();
+    assert_eq!(folder.dir(), ours.join("run-1"));
+    assert_eq!((rights(&ours).0, rights(folder.dir()).0), (0o711, 0o700));
+    drop(folder);
+    drop(in_shared().unwrap());
+
+    fs::set_permissions(&ours, Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(
+        in_shared().unwrap_err(),
+        FileError::Writable { .. }
+    ));
+    fs::remove_dir(&ours).unwrap();
+    fs::create_dir(shared.join("elsewhere")).unwrap();
+    symlink(shared.join("elsewhere"), &ours).unwrap();
+    assert!(matches!(
+        in_shared().unwrap_err(),
+        FileError::NotAFolder { .. }
+    ));
+    fs::remove_file(&ours).unwrap();
+    if is_root("a folder that is somebody else's") {
+        fs::create_dir(&ours).unwrap();
+        chown(&ours, Some(65_534), None).unwrap();
+        assert!(matches!(
+            in_shared().unwrap_err(),
+            FileError::Foreign { .. }
+        ));
+        assert_eq!(fs::read_dir(&ours).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_folder_that_no_variable_can_name_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = place();
+    let name = std::ffi::OsStr::from_bytes(b"\xff");
+    let error = create(place.path().join(name)).unwrap_err();
+    assert!(matches!(error, FileError::NotText { .. }), "{error}");
+}
+
 #[test]
 fn a_folder_that_could_be_a_trap_is_refused() {
     let place = place();

@@ -50,6 +50,7 @@ impl Scene {
         let mut session = Session::new(SessionSettings {
             client,
             source,
+            deadline: prepared.run.map(|run| run.expires_at),
             tag: None,
             environment,
             folder,
@@ -104,6 +105,10 @@ async fn what_vault_gave_is_where_sdks_look_and_ends_with_the_session() {
     assert!(credentials.starts_with("[default]\naws_access_key_id = AKIAUSER\n"));
     let object = &scene.session.objects()["tfc_vault_backed_aws_dynamic_credentials"];
     assert_eq!(object["default"]["shared_credentials_file"], *file);
+
+    // A pod's web identity would come before them.
+    let unset: Vec<_> = scene.session.unset().collect();
+    assert!(unset.contains(&"AWS_WEB_IDENTITY_TOKEN_FILE"), "{unset:?}");
 
     assert_eq!(scene.server.leases().len(), 1);
     assert_eq!(scene.session.end().await, silence());
