@@ -76,7 +76,7 @@ def reader(command: str, job: Job) -> None:
         folder.chmod(0o755)
     before = len(job.output)
     job.shell(command, status=1)
-    said = job.output[before:].strip().replace(str(job.work), "/work")
+    said = job.output[before:].strip().replace(str(job.work), "/srv/job")
     assert said == shown, f"docs/runner.md shows\n{shown}\nand it says\n{said}"
 
 
