@@ -8,7 +8,7 @@ use crate::cli::runner::{Runner, names};
 /// Writes down each signal as it comes in; a shell that waits for a child of its own is woken at
 /// once.
 const TRAP: &str = r#"for signal in INT TERM HUP USR1; do trap "echo $signal >>signals" $signal; done
-    (trap '' INT; wait_for go) & echo "ready: $$"; until wait && [ -e go ]; do :; done; exit 6"#;
+    (trap '' INT; wait_for go) & echo "ready: $$"; until wait && { [ -e go ] || [ ! -d "$STAGE" ]; }; do :; done; exit 6"#;
 
 #[tokio::test]
 async fn a_signal_reaches_the_command_each_time_once() {
