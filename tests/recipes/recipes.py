@@ -144,7 +144,7 @@ def forgejo() -> None:
     served = RequestUrl(issuer, claims)
     job = Job("Forgejo", GITHUB_RUN_ID="9", **workflow["env"],
               ACTIONS_ID_TOKEN_REQUEST_URL=f"{served.url}?placeholder=true",
-              ACTIONS_ID_TOKEN_REQUEST_TOKEN="of the job")
+              ACTIONS_ID_TOKEN_REQUEST_TOKEN="of-the-job")
     for step in actions_steps(workflow):
         job.shell(step["run"], "-e", shell="bash")
     job.done("run-net-1-9")
