@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::expression::{Claims, Expression, Wanted};
 use crate::domain::InvalidField;
 use crate::domain::grant::Grant;
 use crate::domain::name::{Name, ProjectName};
@@ -10,6 +9,7 @@ use crate::domain::phase::Phase;
 use crate::domain::subject::Subject;
 use crate::domain::trusted_issuer::{Definition, Rule, WorkloadMapping};
 use crate::domain::workload::{SentIds, Workload};
+use crate::expression::{Dialect, Expression, Variables, Wanted};
 
 /// All rules of an issuer.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Mapping {
     /// # Errors
     /// Each rule's reason.
     pub fn map(&self, payload: &Value, random: &[u8; 16]) -> Result<Mapped, String> {
-        let claims = Claims::new(payload);
+        let claims = Variables::new("claims", payload);
         let mut reasons = Vec::new();
         for rule in &self.0 {
             if let Some(reason) = rule.denial(&claims) {
@@ -112,7 +112,7 @@ impl Mapping {
 
     /// What every rule makes of a token, for an operator who wants to know why.
     pub fn explain(&self, payload: &Value, random: &[u8; 16]) -> Vec<Verdict> {
-        let claims = Claims::new(payload);
+        let claims = Variables::new("claims", payload);
         let rules = self.0.iter();
         rules
             .map(|rule| {
@@ -143,7 +143,12 @@ impl CompiledRule {
         let conditions = conditions
             .map(|(index, condition)| {
                 let field = format!("{place}.conditions[{index}].expression");
-                let expression = Expression::compile(&field, &condition.expression, Wanted::Bool)?;
+                let expression = Expression::compile(
+                    &field,
+                    &condition.expression,
+                    Dialect::Rule,
+                    Wanted::Bool,
+                )?;
                 Ok((expression, condition.message.clone()))
             })
             .collect::<Result<_, InvalidField>>()?;
@@ -154,7 +159,12 @@ impl CompiledRule {
             }
             (None, Some(client)) => {
                 let field = format!("{place}.client");
-                Target::Client(Expression::compile(&field, client, Wanted::Text)?)
+                Target::Client(Expression::compile(
+                    &field,
+                    client,
+                    Dialect::Rule,
+                    Wanted::Text,
+                )?)
             }
             (None, None) => {
                 return Err(InvalidField::new(
@@ -171,7 +181,7 @@ impl CompiledRule {
     }
 
     /// The first condition that does not hold.
-    fn denial(&self, claims: &Claims) -> Option<String> {
+    fn denial(&self, claims: &Variables) -> Option<String> {
         self.conditions.iter().find_map(|(expression, message)| {
             let said = || match message {
                 Some(message) => format!("{message} (`{}`)", expression.source()),
@@ -185,7 +195,7 @@ impl CompiledRule {
         })
     }
 
-    fn identity(&self, claims: &Claims, random: &[u8; 16]) -> Result<Identity, String> {
+    fn identity(&self, claims: &Variables, random: &[u8; 16]) -> Result<Identity, String> {
         match &self.target {
             Target::Client(expression) => {
                 let name = text("client", expression, claims)?;
@@ -203,7 +213,12 @@ impl CompiledRule {
 impl Texts {
     fn compile(place: &str, mapping: &WorkloadMapping) -> Result<Self, InvalidField> {
         let of = |field: &str, source: &str| {
-            Expression::compile(&format!("{place}.{field}"), source, Wanted::Text)
+            Expression::compile(
+                &format!("{place}.{field}"),
+                source,
+                Dialect::Rule,
+                Wanted::Text,
+            )
         };
         let optional = |field: &str, source: &Option<String>| {
             source.as_ref().map(|source| of(field, source)).transpose()
@@ -230,7 +245,7 @@ impl Texts {
         })
     }
 
-    fn workload(&self, claims: &Claims, random: &[u8; 16]) -> Result<Workload, String> {
+    fn workload(&self, claims: &Variables, random: &[u8; 16]) -> Result<Workload, String> {
         let of = |field: &str, expression: &Expression| text(field, expression, claims);
         let optional = |field: &str, expression: &Option<Expression>| {
             expression.as_ref().map(|e| of(field, e)).transpose()
@@ -259,7 +274,7 @@ impl Texts {
     }
 }
 
-fn text(field: &str, expression: &Expression, claims: &Claims) -> Result<String, String> {
+fn text(field: &str, expression: &Expression, claims: &Variables) -> Result<String, String> {
     expression
         .text(claims)
         .map_err(|error| format!("`{field}` (`{}`): {error}", expression.source()))

@@ -1,7 +1,6 @@
 //! Who is calling. Only this module can make a caller, so whoever holds one has been checked.
 
 mod address;
-mod expression;
 pub mod federation;
 mod issuer_keys;
 mod last_used;

@@ -6,8 +6,10 @@
 mod agent;
 mod clients;
 mod config;
+mod doctor;
 mod events;
 mod exec;
+mod explain;
 mod healthcheck;
 mod issuers;
 mod keys;
@@ -20,6 +22,7 @@ mod runs;
 mod secrets;
 mod serve;
 mod token;
+mod trust;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -97,6 +100,14 @@ enum Command {
     Agent(agent::Args),
     /// Read the audit log, newest first.
     Events(events::Args),
+    /// Say what is wrong when a relying party says no.
+    #[command(subcommand)]
+    Doctor(doctor::Command),
+    /// Say what was minted, by which key and for whom, and why it was refused.
+    Explain(explain::Args),
+    /// Write what a relying party needs to let runs in.
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Ask the server on this machine whether it is alive; exit status 0 or 1.
     Healthcheck,
 }
@@ -250,6 +261,9 @@ async fn run(cli: Cli, printer: &Printer) -> Result<u8, CliError> {
         }
         Command::Agent(args) => agent::run(args, environment()).await,
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
+        Command::Doctor(command) => doctor::run(command, &common, printer).await,
+        Command::Explain(args) => explain::run(args, common.operator()?, printer).await,
+        Command::Trust(command) => trust::run(command, &common, printer),
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
     }?;
     Ok(0)

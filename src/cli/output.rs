@@ -111,6 +111,36 @@ impl Printer {
     }
 }
 
+/// What a word means to the eye: colour on a terminal, nothing elsewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tone {
+    /// Nothing works so.
+    Bad,
+    /// It works, but.
+    Doubtful,
+    /// As it should be.
+    Good,
+    /// As it is.
+    Plain,
+}
+
+impl Tone {
+    /// A word for stdout.
+    pub(super) fn paint(self, word: &str) -> String {
+        let colour = match self {
+            Self::Bad => "31",
+            Self::Doubtful => "33",
+            Self::Good => "32",
+            Self::Plain => return word.to_owned(),
+        };
+        if std::io::stdout().is_terminal() {
+            format!("\x1b[{colour}m{word}\x1b[0m")
+        } else {
+            word.to_owned()
+        }
+    }
+}
+
 /// Columns as wide as their widest cell.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();

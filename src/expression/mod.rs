@@ -1,5 +1,8 @@
 //! One CEL expression over a token's claims: compiled, type-checked, evaluated. The only user of
 //! `cel`, which parses and evaluates but does not check types.
+//!
+//! Who wrote it decides what it may name and do: a rule of a trusted issuer is bounded, since strangers'
+//! tokens are held against it; a relying party's policy is held against one token, at somebody's desk.
 
 mod check;
 
@@ -13,25 +16,37 @@ use crate::domain::InvalidField;
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Expression {
+pub struct Expression {
     source: String,
     program: Program,
 }
 
+/// Whose expression it is: which variables it sees, and whether it is bounded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dialect {
+    /// GCP's attribute mappings and conditions: `assertion`, and in conditions `google` and `attribute`
+    /// (IAM's reference, "workload identity pool providers").
+    Gcp,
+    /// The API server's claim mappings and rules: `claims`, and `user` in rules about users
+    /// (Kubernetes' documentation, "Authenticating", structured configuration).
+    Kubernetes,
+    /// Our own rules of trusted issuers: `claims`; nothing whose cost grows faster than the token.
+    Rule,
+}
+
 /// What an expression must give.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wanted {
+pub enum Wanted {
     /// True or false.
     Bool,
     /// A text.
     Text,
+    /// A text or a list of them.
+    Texts,
 }
 
-/// A token's claims, as expressions see them.
-pub(super) struct Claims(Context<'static, 'static>);
-
-/// Longer ones are programs, not conditions.
-const LONGEST: usize = 2_048;
+/// What expressions see: a token's claims under a name, and what else a dialect has.
+pub struct Variables(Context<'static, 'static>);
 
 /// In bytes; only what is used of it takes memory.
 const STACK: usize = 1 << 28;
@@ -49,12 +64,18 @@ impl Expression {
     ///
     /// # Errors
     /// Names `field` and the place in the text.
-    pub(super) fn compile(field: &str, source: &str, wanted: Wanted) -> Result<Self, InvalidField> {
+    pub fn compile(
+        field: &str,
+        source: &str,
+        dialect: Dialect,
+        wanted: Wanted,
+    ) -> Result<Self, InvalidField> {
         let refuse = |rule: String| InvalidField::new(field, rule);
-        if source.len() > LONGEST {
-            return Err(refuse(format!("is longer than {LONGEST} bytes")));
+        let longest = dialect.longest();
+        if source.len() > longest {
+            return Err(refuse(format!("is longer than {longest} bytes")));
         }
-        let program = on_a_large_stack(|| compile(source, wanted)).map_err(refuse)?;
+        let program = on_a_large_stack(|| compile(source, dialect, wanted)).map_err(refuse)?;
         Ok(Self {
             source: source.to_owned(),
             program,
@@ -62,7 +83,7 @@ impl Expression {
     }
 
     /// As it was written.
-    pub(super) fn source(&self) -> &str {
+    pub fn source(&self) -> &str {
         &self.source
     }
 
@@ -70,8 +91,8 @@ impl Expression {
     ///
     /// # Errors
     /// Why it could not be said, e.g. a claim that is not there.
-    pub(super) fn holds(&self, claims: &Claims) -> Result<bool, String> {
-        match self.program.execute(&claims.0) {
+    pub fn holds(&self, variables: &Variables) -> Result<bool, String> {
+        match self.program.execute(&variables.0) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(other) => Err(format!(
                 "it gives {}, not true or false",
@@ -85,8 +106,8 @@ impl Expression {
     ///
     /// # Errors
     /// Why it gives none.
-    pub(super) fn text(&self, claims: &Claims) -> Result<String, String> {
-        match self.program.execute(&claims.0) {
+    pub fn text(&self, variables: &Variables) -> Result<String, String> {
+        match self.program.execute(&variables.0) {
             Ok(Value::String(text)) => Ok(text.as_str().to_owned()),
             Ok(other) => Err(format!(
                 "it gives {}, not a text; `string(…)` makes one of a number",
@@ -95,14 +116,61 @@ impl Expression {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    /// The texts that it gives: one, or a list of them.
+    ///
+    /// # Errors
+    /// Why it gives none.
+    pub fn texts(&self, variables: &Variables) -> Result<Vec<String>, String> {
+        let not_text = |found: &Value| format!("it gives {}, not a text", kind_of(found).name());
+        match self.program.execute(&variables.0) {
+            Ok(Value::String(text)) => Ok(vec![text.as_str().to_owned()]),
+            Ok(Value::List(items)) => items
+                .iter()
+                .map(|item| match item {
+                    Value::String(text) => Ok(text.as_str().to_owned()),
+                    other => Err(not_text(other)),
+                })
+                .collect(),
+            Ok(Value::Null) => Ok(Vec::new()),
+            Ok(other) => Err(not_text(&other)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
-impl Claims {
-    /// Takes the payload of a token, a JSON object.
-    pub(super) fn new(payload: &serde_json::Value) -> Self {
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.add_variable_from_value("claims", value_of(payload));
-        Self(context)
+impl Dialect {
+    /// The longest expression, in bytes. Ours: longer ones are programs, not conditions. GCP takes
+    /// 4,096 (IAM's reference, `attributeCondition`).
+    fn longest(self) -> usize {
+        match self {
+            Self::Gcp => 4_096,
+            Self::Kubernetes => 16_384,
+            Self::Rule => 2_048,
+        }
+    }
+
+    fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Gcp => &["assertion", "attribute", "google"],
+            Self::Kubernetes => &["claims", "user"],
+            Self::Rule => &["claims"],
+        }
+    }
+}
+
+impl Variables {
+    /// One variable, a JSON object: the payload of a token as `claims` or `assertion`.
+    pub fn new(name: &'static str, payload: &serde_json::Value) -> Self {
+        let context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        Self(context).with(name, payload)
+    }
+
+    /// One more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &serde_json::Value) -> Self {
+        self.0.add_variable_from_value(name, value_of(value));
+        self
     }
 }
 
@@ -118,7 +186,7 @@ fn on_a_large_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) ->
     })
 }
 
-fn compile(source: &str, wanted: Wanted) -> Result<Program, String> {
+fn compile(source: &str, dialect: Dialect, wanted: Wanted) -> Result<Program, String> {
     let program = ENVIRONMENT.compile(source).map_err(|errors| {
         errors.errors.first().map_or_else(
             || "is no CEL expression".to_owned(),
@@ -130,7 +198,7 @@ fn compile(source: &str, wanted: Wanted) -> Result<Program, String> {
             },
         )
     })?;
-    let found = check(program.expression());
+    let found = check(program.expression(), dialect);
     let found = found.map_err(|Fault { id, message }| {
         let offset = program.source_info().offset_for(id);
         let (line, column) = place(source, offset.map_or(0, |(start, _)| start as usize));
@@ -139,6 +207,10 @@ fn compile(source: &str, wanted: Wanted) -> Result<Program, String> {
     let (fits, wanted) = match wanted {
         Wanted::Bool => (found.may_be(Kind::Bool), "true or false"),
         Wanted::Text => (found.may_be(Kind::Text), "a text"),
+        Wanted::Texts => (
+            found.may_be(Kind::Text) || found == Kind::List,
+            "a text or a list of texts",
+        ),
     };
     if fits {
         Ok(program)
@@ -189,21 +261,22 @@ mod tests {
     use serde_json::json;
 
     fn refusal(source: &str, wanted: Wanted) -> String {
-        let error = Expression::compile("conditions[0]", source, wanted).unwrap_err();
+        let error =
+            Expression::compile("conditions[0]", source, Dialect::Rule, wanted).unwrap_err();
         assert_eq!(error.field, "conditions[0]");
         error.rule
     }
 
     fn holds(source: &str, claims: &serde_json::Value) -> Result<bool, String> {
-        Expression::compile("c", source, Wanted::Bool)
+        Expression::compile("c", source, Dialect::Rule, Wanted::Bool)
             .unwrap()
-            .holds(&Claims::new(claims))
+            .holds(&Variables::new("claims", claims))
     }
 
     fn text(source: &str, claims: &serde_json::Value) -> Result<String, String> {
-        Expression::compile("c", source, Wanted::Text)
+        Expression::compile("c", source, Dialect::Rule, Wanted::Text)
             .unwrap()
-            .text(&Claims::new(claims))
+            .text(&Variables::new("claims", claims))
     }
 
     #[test]

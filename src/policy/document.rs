@@ -1,0 +1,98 @@
+//! The files in which policies come: JSON as the clouds' tools print it, or YAML.
+
+use serde_json::Value;
+
+/// One document of a file; a YAML file may hold several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The file, and which document of it where there are several: what messages call it.
+    pub name: String,
+    /// What it says.
+    pub value: Value,
+}
+
+/// Why a file holds no document.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoDocument {
+    /// There is nothing in it.
+    #[error("{0} is empty")]
+    Empty(String),
+    /// It is neither JSON nor YAML.
+    #[error("{name} is neither JSON nor YAML: {what}")]
+    Syntax {
+        /// The file.
+        name: String,
+        /// What the parser says, with line and column.
+        what: String,
+    },
+}
+
+impl Document {
+    /// All documents of a file.
+    ///
+    /// # Errors
+    /// [`NoDocument`], with the place.
+    pub fn all(name: &str, text: &str) -> Result<Vec<Self>, NoDocument> {
+        let syntax = |what: String| NoDocument::Syntax {
+            name: name.to_owned(),
+            what,
+        };
+        // What begins as JSON is taken for JSON, so that its mistakes are reported as JSON's.
+        let values: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
+            vec![serde_json::from_str(text).map_err(|error| syntax(error.to_string()))?]
+        } else {
+            serde_saphyr::from_multiple(text).map_err(|error| syntax(error.to_string()))?
+        };
+        let values: Vec<Value> = values
+            .into_iter()
+            .filter(|value| !value.is_null())
+            .collect();
+        if values.is_empty() {
+            return Err(NoDocument::Empty(name.to_owned()));
+        }
+        let several = values.len() > 1;
+        let documents = values.into_iter().enumerate();
+        Ok(documents
+            .map(|(index, value)| Self {
+                name: if several {
+                    format!("{name} (document {})", index + 1)
+                } else {
+                    name.to_owned()
+                },
+                value,
+            })
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_and_yaml_are_read_and_a_file_may_hold_several() {
+        let one = Document::all("p.json", r#"{"Version": "2012-10-17"}"#).unwrap();
+        assert_eq!(one[0].value, json!({"Version": "2012-10-17"}));
+        assert_eq!(one[0].name, "p.json");
+        let two = Document::all("k.yaml", "---\nkind: A\n---\nkind: B\nn: 5\n").unwrap();
+        assert_eq!(two[1].value, json!({"kind": "B", "n": 5}));
+        assert_eq!(two[1].name, "k.yaml (document 2)");
+    }
+
+    #[test]
+    fn what_is_neither_is_said_with_its_place() {
+        let error = Document::all("p.json", "{\"a\": ").unwrap_err().to_string();
+        assert!(
+            error.contains("p.json") && error.contains("line 1"),
+            "{error}"
+        );
+        let error = Document::all("k.yaml", "a: [b").unwrap_err().to_string();
+        assert!(error.contains("k.yaml"), "{error}");
+        assert_eq!(
+            Document::all("e", " \n"),
+            Err(NoDocument::Empty("e".to_owned()))
+        );
+    }
+}
