@@ -2,6 +2,7 @@
 
 mod environment;
 mod error;
+mod input;
 mod issuer;
 mod policy;
 mod report;
