@@ -352,7 +352,7 @@ mod tests {
             entries += file.entries.len();
         }
         assert_eq!(all().len(), entries);
-        let patterns = all().iter().map(|entry| entry.patterns.len()).sum();
+        let patterns: usize = all().iter().map(|entry| entry.patterns.len()).sum();
         assert_eq!(CATALOGUE.patterns.len(), patterns);
         assert_eq!(CATALOGUE.any.len(), patterns);
         assert!(patterns > 150, "{patterns}");
