@@ -133,13 +133,14 @@ fn paragraphs(text: &str) -> String {
     format!("{}\n", lines.join("\n\n"))
 }
 
-/// What begins a sentence, as far as it can stand alone; not within backticks.
+/// The first sentence, or the first part of it that says enough; a mark within backticks ends nothing.
 fn gist(text: &str) -> &str {
     let mut is_code = false;
     for (at, c) in text.char_indices() {
         let next = text[at + c.len_utf8()..].chars().next();
         match c {
             '`' => is_code = !is_code,
+            ':' | ';' if at < ENOUGH => {}
             '.' | ':' | ';' if !is_code && next.is_none_or(|next| next == ' ') => {
                 return &text[..at];
             }
@@ -148,6 +149,9 @@ fn gist(text: &str) -> &str {
     }
     text
 }
+
+/// In bytes.
+const ENOUGH: usize = 40;
 
 /// As a block; its fence is longer than any within it.
 fn fenced(text: &str) -> String {

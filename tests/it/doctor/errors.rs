@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use proptest::prelude::*;
 use runmint::doctor::errors::{Found, all, find, report};
 use runmint::doctor::{Report, Severity};
 use serde_json::Value;
@@ -275,6 +276,54 @@ fn odd_logs_are_read_as_well() {
         "é\\u00e9…\\",
     ] {
         assert!(find(log).is_empty(), "{log:?}");
+    }
+}
+
+/// Bits of logs, of which any may follow any other.
+fn bit() -> impl Strategy<Value = String> {
+    let odd = [
+        "\n",
+        "\r\n",
+        "\\n",
+        "\\\\n",
+        "│ ",
+        "╷",
+        "╵",
+        "| ",
+        "\u{1b}[31m",
+        "\u{1b}",
+        "é",
+        "“",
+        "…",
+        "\\u003c",
+        "\\\"",
+        "eyJhbGciOiJ9.e30.",
+        "Bearer ",
+        "[12:00:01] ",
+        "2026-11-24T10:00:00Z ",
+        "##[error]",
+    ];
+    let examples: Vec<_> = all().iter().flat_map(|entry| entry.examples()).collect();
+    prop_oneof![
+        4 => prop::sample::select(odd.to_vec()).prop_map(str::to_owned),
+        1 => prop::sample::select(examples).prop_map(str::to_owned),
+        2 => any::<String>(),
+        1 => (1_usize..5_000).prop_map(|times| "é".repeat(times)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_log_is_made_of_what_is_found_is_in_it(
+        bits in prop::collection::vec(bit(), 0..40),
+    ) {
+        let log = bits.concat();
+        let lines = log.lines().count();
+        for found in find(&log) {
+            prop_assert!(found.lines.is_sorted());
+            prop_assert!(found.lines.iter().all(|line| (1..=lines).contains(line)));
+            prop_assert!(!found.excerpt.is_empty() && found.excerpt.len() < 500);
+        }
     }
 }
 
