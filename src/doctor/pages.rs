@@ -78,15 +78,10 @@ fn of_kind(kind: &Kind) -> String {
 }
 
 fn of_error(error: &Entry) -> String {
-    let wrapped = if error.is_frame() {
-        " It wraps another error, which has the reason."
-    } else {
-        ""
-    };
     let meaning = format!(
-        "Said by {}: {}.{wrapped}\n",
+        "Said by {}: {}.\n",
         error.relying_party.name(),
-        error.class.meaning()
+        error.meaning()
     );
     let examples: Vec<_> = error.examples().map(fenced).collect();
     [
@@ -186,12 +181,20 @@ mod tests {
 
     #[test]
     fn a_gist_ends_where_it_can_stand_alone() {
-        assert_eq!(gist("It is so. And so."), "It is so");
-        assert_eq!(
-            gist("The `a: b. c` is wrong: see https://a.b."),
-            "The `a: b. c` is wrong"
-        );
-        assert_eq!(gist("Version 1.18 only"), "Version 1.18 only");
+        for (text, wanted) in [
+            ("It is so. And so.", "It is so"),
+            ("Version 1.18 only", "Version 1.18 only"),
+            (
+                "Not so: so, at https://a.b/c. No.",
+                "Not so: so, at https://a.b/c",
+            ),
+            (
+                "Here `a: b. c` is what is wrong in that file: see.",
+                "Here `a: b. c` is what is wrong in that file",
+            ),
+        ] {
+            assert_eq!(gist(text), wanted);
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! | `example`, `more_examples` | the message as it was seen, or as its source renders it |
 //! | `cause`, `fix`, `source` | why, what to do, and where that stands |
 //! | `next` | which check to run next, where it is not the class's |
-//! | `priority` | 50; more for a text that contains a more general one, less for vague ones; up to 20 for a frame, which says only that something within it failed |
+//! | `wraps` | `true` if it says only that something within it failed: alone it is a warning |
+//! | `priority` | 50; more for a text that contains a more general one, less for vague ones; up to 20 for a frame, which is meant only where nothing else is known |
 
 use std::sync::LazyLock;
 
@@ -43,6 +44,9 @@ pub struct Entry {
     pub source: String,
     /// Which of two that stand in the same place is meant: the higher one.
     pub priority: u8,
+    /// Whether it says only that something within it failed.
+    #[serde(default)]
+    pub wraps: bool,
     #[serde(default)]
     next: Option<Check>,
 }
@@ -192,9 +196,18 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// Whether it only wraps another error.
+    /// Whether it is meant only where nothing else is known: it wraps other errors, or stands for them.
     pub fn is_frame(&self) -> bool {
         self.priority <= FRAME
+    }
+
+    /// What is wrong, in a few words.
+    pub fn meaning(&self) -> &'static str {
+        if self.wraps {
+            "another error within it has the reason"
+        } else {
+            self.class.meaning()
+        }
     }
 
     /// Which check to run next.
@@ -378,6 +391,7 @@ mod tests {
             assert!(!entry.source.is_empty(), "{}", entry.id);
             assert!(!entry.source.ends_with('.'), "{}", entry.id);
             assert!((1..=100).contains(&entry.priority), "{}", entry.id);
+            assert!(entry.is_frame() || !entry.wraps, "{}", entry.id);
         }
     }
 

@@ -16,7 +16,8 @@ pub fn find(log: &str) -> Vec<Found> {
     search::search(&Log::read(log))
 }
 
-/// What [`find`] finds, as findings. A frame whose reason is not known is a warning.
+/// What [`find`] finds, as findings. One that only wraps another, which is not known, is a
+/// warning.
 pub fn report(log: &str) -> Report {
     let log = Log::read(log);
     let found = search::search(&log);
@@ -44,7 +45,7 @@ impl Found {
             1 => format!("line {first}"),
             times => format!("{times} times, first in line {first}"),
         };
-        let severity = if entry.is_frame() {
+        let severity = if entry.wraps {
             Severity::Warning
         } else {
             Severity::Error
@@ -52,7 +53,7 @@ impl Found {
         let says = format!(
             "{}: {} ({place})",
             entry.relying_party.name(),
-            entry.class.meaning()
+            entry.meaning()
         );
         let mut shown = vec![format!("{first}: {}", self.excerpt)];
         shown.extend(self.further());

@@ -228,13 +228,14 @@ fn of_a_frame_and_the_error_in_it_the_inner_one_is_meant() {
 }
 
 #[test]
-fn a_frame_alone_is_a_warning_and_an_error_is_an_error() {
+fn what_only_wraps_an_error_is_a_warning_and_an_error_is_an_error() {
     let severity = |report: &Report| report.findings[0].severity;
     let frame = report("Error: Could not load credentials from any providers");
     assert_eq!(severity(&frame), Severity::Warning);
     assert!(frame.is_clear());
-    let error = report("Token too old: 153938");
-    assert_eq!(severity(&error), Severity::Error);
+    for error in ["Token too old: 153938", "Error: Unauthorized"] {
+        assert_eq!(severity(&report(error)), Severity::Error);
+    }
     let none = report("all is well");
     assert_eq!(none.findings[0].id, "error-unknown");
     assert_eq!(severity(&none), Severity::Info);
