@@ -37,41 +37,44 @@ const BEFORE_A_FRAME: usize = 3;
 
 /// The known errors in a log, in the order in which they first appear.
 pub(super) fn search(log: &Log) -> Vec<Found> {
-    let mut hits = hits(log, &log.flat);
-    hits.extend(self::hits(log, &log.lined));
+    let mut hits = hits_in(log, &log.flat);
+    hits.extend(hits_in(log, &log.lined));
     // Errors by where they begin; of one that hit twice there, the hit that reaches farther.
     hits.sort_by_key(|hit| (hit.pieces.0, std::cmp::Reverse(hit.pieces.1)));
     let hits = without_general(hits, log);
     let hits = without_explained_frames(hits, log);
-    let mut found: BTreeMap<(usize, &str), Found> = BTreeMap::new();
-    let mut places: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut by_entry: BTreeMap<&str, Vec<Hit<'_>>> = BTreeMap::new();
     for hit in hits {
-        let id = hit.entry.id.as_str();
-        let (first, last) = messages(&hit, log);
-        match places.get_mut(id) {
-            None => {
-                places.insert(id, (hit.pieces.0, last));
-                let new = Found {
-                    entry: hit.entry,
-                    lines: vec![log.pieces[hit.pieces.0].line],
-                    excerpt: hit.version.excerpt(&hit.span),
-                };
-                found.insert((hit.pieces.0, id), new);
-            }
-            // The same message once more.
-            Some((_, seen)) if first <= *seen => *seen = last.max(*seen),
-            Some((begin, seen)) => {
-                *seen = last;
-                if let Some(known) = found.get_mut(&(*begin, id)) {
-                    known.lines.push(log.pieces[hit.pieces.0].line);
-                }
-            }
-        }
+        by_entry.entry(&hit.entry.id).or_default().push(hit);
     }
-    found.into_values().collect()
+    let found = by_entry.values().filter_map(|hits| found(hits, log));
+    let mut found: Vec<_> = found.collect();
+    found.sort_by_key(|(at, found)| (*at, &found.entry.id));
+    found.into_iter().map(|(_, found)| found).collect()
 }
 
-fn hits<'a>(log: &Log, version: &'a Version) -> Vec<Hit<'a>> {
+/// All hits of one entry as one, and the piece in which it first begins.
+fn found(hits: &[Hit<'_>], log: &Log) -> Option<(usize, Found)> {
+    let first = hits.first()?;
+    let mut lines = Vec::new();
+    let mut seen = None;
+    for hit in hits {
+        let (begin, end) = messages(hit, log);
+        // Otherwise it is the same message once more.
+        if seen.is_none_or(|seen| seen < begin) {
+            lines.push(log.pieces[hit.pieces.0].line);
+        }
+        seen = seen.max(Some(end));
+    }
+    let found = Found {
+        entry: first.entry,
+        lines,
+        excerpt: first.version.excerpt(&first.span),
+    };
+    Some((first.pieces.0, found))
+}
+
+fn hits_in<'a>(log: &Log, version: &'a Version) -> Vec<Hit<'a>> {
     let text = version.text.as_bytes();
     if log.pieces.is_empty() {
         return Vec::new();

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use runmint::doctor::errors::{Found, all, find, report};
+use runmint::doctor::errors::{Entry, Found, all, find, report};
 use runmint::doctor::{Report, Severity};
 use serde_json::Value;
 
@@ -304,7 +304,7 @@ fn bit() -> impl Strategy<Value = String> {
         "2026-11-24T10:00:00Z ",
         "##[error]",
     ];
-    let examples: Vec<_> = all().iter().flat_map(|entry| entry.examples()).collect();
+    let examples: Vec<_> = all().iter().flat_map(Entry::examples).collect();
     prop_oneof![
         4 => prop::sample::select(odd.to_vec()).prop_map(str::to_owned),
         1 => prop::sample::select(examples).prop_map(str::to_owned),
