@@ -10,6 +10,7 @@ pub mod explain;
 mod finding;
 pub mod issuer;
 pub mod kinds;
+pub mod pages;
 pub mod policy;
 pub mod token;
 

@@ -1,6 +1,7 @@
-//! All kinds of findings, but for the known errors in `errors`. An id is never given to another kind.
+//! All kinds of findings, but for the known errors in `doctor::errors`. An id is never given to another kind.
 
 pub mod environment;
+pub mod error;
 pub mod explain;
 pub mod issuer;
 pub mod policy;
@@ -12,6 +13,7 @@ use super::Kind;
 pub fn all() -> impl Iterator<Item = &'static Kind> {
     [
         environment::ALL,
+        error::ALL,
         explain::ALL,
         issuer::ALL,
         policy::ALL,

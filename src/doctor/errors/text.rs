@@ -1,0 +1,412 @@
+//! A log as it is searched: without what terminals, CI systems and JSON have put around the messages.
+//!
+//! Twice: with its lines, for patterns that ask where a line ends; and flat, for a message that was
+//! wrapped at the terminal's width or escaped into one line of JSON.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A log, ready to be searched.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// With its lines.
+    pub(super) lined: Version,
+    /// All in one line: no escapes, no boxes, one blank between words.
+    pub(super) flat: Version,
+    /// What both are put together from: lines that are not empty, or parts of a long one.
+    pub(super) pieces: Vec<Piece>,
+    /// How many lines it has.
+    pub(super) lines: usize,
+}
+
+/// One of the two.
+#[derive(Debug, Default)]
+pub(super) struct Version {
+    pub(super) text: String,
+    /// Where each piece starts.
+    starts: Vec<usize>,
+}
+
+/// A line, or a part of a long one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// The line's number, from 1.
+    pub(super) line: usize,
+    /// Which message it belongs to, from 0: a box is one message, elsewhere each piece is.
+    pub(super) message: usize,
+    /// Whether it stands in one of Terraform's boxes.
+    pub(super) is_boxed: bool,
+}
+
+/// What stands at the start of a line of a box.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Border {
+    Bottom,
+    None,
+    Side,
+    Top,
+}
+
+/// A longer line is taken apart, in bytes: somebody's whole log may be one line of JSON.
+const LONG_LINE: usize = 2_000;
+
+/// Terraform's borders; the second form is UTF-8 that was read as Windows' code page.
+const BORDERS: [(&str, Border); 7] = [
+    ("╷", Border::Top),
+    ("╵", Border::Bottom),
+    ("│", Border::Side),
+    ("â•·", Border::Top),
+    ("â•µ", Border::Bottom),
+    ("â”‚", Border::Side),
+    // Somebody's quotation: nothing says that its lines belong together.
+    ("| ", Border::None),
+];
+
+/// Colours, titles, and what else a terminal is told (ECMA-48, 5.4 and 5.6).
+static TERMINAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-~])").ok()
+});
+
+/// What CI systems put before each line: the time, with GitLab's stream (`00O`), or in brackets.
+static PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let time = r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?";
+    Regex::new(&format!(
+        r"^(?:\[{time}\]\s?|{time}\s(?:\d\d[EO][ +]?)?|##\[\w+\])+"
+    ))
+    .ok()
+});
+
+/// What nobody who reads a report must see: JWTs, runmint's own secrets, tokens of Vault and GitHub,
+/// and what stands behind the name of a secret.
+static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let forms = [
+        r"(?P<jwt>eyJ)[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*",
+        r"(?P<form>rm[a-z]_|hv[a-z]\.|gh[a-z]_)[A-Za-z0-9_.-]{16,}",
+        r"(?P<bearer>(?i:bearer )\s*)[A-Za-z0-9_.~+/=-]{20,}",
+        r#"(?P<name>(?i:client_?secret|secret_?access_?key|session_?token|request_?token|password)\\*["']?\s*[:=]\s*\\*["']?)[^\s"'\\,;]{6,}"#,
+        // A token that a terminal has cut into lines.
+        r"(?m:^(?P<border>[│| \t]*)[A-Za-z0-9_.-]{60,}[ \t\r]*$)",
+    ];
+    Regex::new(&forms.join("|")).ok()
+});
+
+impl Log {
+    pub(super) fn read(text: &str) -> Self {
+        let text = replaced(text, TERMINAL.as_ref(), "");
+        let text = replaced(
+            &text,
+            SECRET.as_ref(),
+            "${jwt}${form}${bearer}${name}${border}…",
+        );
+        let mut log = Self::default();
+        // The box that the next line may belong to.
+        let mut open = None;
+        for line in text.lines() {
+            log.lines += 1;
+            let (border, line) = without_border(without_prefix(line));
+            if border != Border::Side {
+                open = None;
+            }
+            let line = line.trim_end();
+            if line.trim_start().is_empty() {
+                continue;
+            }
+            for part in parts(line) {
+                let message = open.unwrap_or_else(|| log.messages());
+                log.add(part, message, border == Border::Side);
+            }
+            if border == Border::Side {
+                open = log.pieces.last().map(|piece| piece.message);
+            }
+        }
+        log
+    }
+
+    /// How many messages there are.
+    pub(super) fn messages(&self) -> usize {
+        self.pieces.last().map_or(0, |piece| piece.message + 1)
+    }
+
+    fn add(&mut self, part: &str, message: usize, is_boxed: bool) {
+        self.pieces.push(Piece {
+            line: self.lines,
+            message,
+            is_boxed,
+        });
+        self.lined.start('\n');
+        self.flat.start(' ');
+        for c in part.chars() {
+            self.lined.text.push(straight(c));
+        }
+        flatten(part, &mut self.flat.text);
+    }
+}
+
+impl Version {
+    fn start(&mut self, between: char) {
+        if !self.starts.is_empty() {
+            self.text.push(between);
+        }
+        self.starts.push(self.text.len());
+    }
+
+    /// The first and the last piece of what stands there.
+    pub(super) fn pieces(&self, span: &Range<usize>) -> (usize, usize) {
+        let last = span.end.saturating_sub(1).max(span.start);
+        (self.piece_at(span.start), self.piece_at(last))
+    }
+
+    fn piece_at(&self, at: usize) -> usize {
+        self.starts
+            .partition_point(|start| *start <= at)
+            .saturating_sub(1)
+    }
+
+    /// What stands there, with a little of what is around it in the same pieces.
+    pub(super) fn excerpt(&self, span: &Range<usize>) -> String {
+        let (first, last) = self.pieces(span);
+        let floor = self.starts.get(first).copied().unwrap_or(0);
+        let next = self.starts.get(last + 1).map(|start| start - 1);
+        let ceiling = next.unwrap_or(self.text.len());
+        let start = self
+            .text
+            .floor_char_boundary(span.start.saturating_sub(BEFORE));
+        let start = start.max(floor);
+        let end = (span.end + AFTER).min(start + EXCERPT).min(ceiling);
+        let end = self.text.ceil_char_boundary(end);
+        let mut excerpt = String::new();
+        if start > floor {
+            excerpt.push('…');
+        }
+        let shown = self.text.get(start..end).unwrap_or_default();
+        excerpt.push_str(&shown.split_whitespace().collect::<Vec<_>>().join(" "));
+        if end < ceiling {
+            excerpt.push('…');
+        }
+        excerpt
+    }
+}
+
+/// How much of what is around a message is shown, and how much in all, in bytes.
+const BEFORE: usize = 80;
+const AFTER: usize = 160;
+const EXCERPT: usize = 400;
+
+/// With each hit of a pattern replaced.
+fn replaced<'a>(text: &'a str, pattern: Option<&Regex>, by: &str) -> Cow<'a, str> {
+    match pattern {
+        Some(pattern) => pattern.replace_all(text, by),
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn without_prefix(line: &str) -> &str {
+    let prefix = PREFIX.as_ref().and_then(|prefix| prefix.find(line));
+    prefix.map_or(line, |prefix| &line[prefix.end()..])
+}
+
+fn without_border(line: &str) -> (Border, &str) {
+    let trimmed = line.trim_start();
+    for (text, border) in BORDERS {
+        if let Some(rest) = trimmed.strip_prefix(text) {
+            return (border, rest);
+        }
+    }
+    (Border::None, line)
+}
+
+/// The parts of a line, none of them much longer than [`LONG_LINE`]; it is cut where a blank is.
+fn parts(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let at = rest.floor_char_boundary(LONG_LINE);
+        let blank = rest[at..].find([' ', '\t']).map(|blank| at + blank);
+        let end = blank.unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(part)
+    })
+}
+
+/// People's pages have curly quotation marks where the message has straight ones.
+fn straight(c: char) -> char {
+    match c {
+        '‘' | '’' => '\'',
+        '“' | '”' => '"',
+        c => c,
+    }
+}
+
+/// Adds a part of a line: JSON's escapes and borders undone, one blank for any number of them.
+fn flatten(part: &str, flat: &mut String) {
+    let start = flat.len();
+    let mut rest = part.chars();
+    while let Some(c) = rest.next() {
+        let c = if c == '\\' {
+            unescaped(&mut rest)
+        } else {
+            straight(c)
+        };
+        match c {
+            '│' | '╷' | '╵' | '|' => blank(flat, start),
+            c if c.is_whitespace() => blank(flat, start),
+            c => flat.push(c),
+        }
+    }
+    flat.truncate(flat.trim_end().len().max(start));
+}
+
+/// A blank, unless there is one.
+fn blank(flat: &mut String, start: usize) {
+    if flat.len() > start && !flat.ends_with(' ') {
+        flat.push(' ');
+    }
+}
+
+/// What an escape stands for; what follows any number of backslashes, since JSON is put into JSON. A
+/// backslash that escapes nothing stays one.
+fn unescaped(rest: &mut std::str::Chars<'_>) -> char {
+    let after = rest.as_str().trim_start_matches('\\');
+    let mut following = after.chars();
+    let meant = match following.next() {
+        Some('n' | 'r' | 't') => ' ',
+        Some(quote @ ('"' | '\'')) => quote,
+        Some('u') => match code(&mut following) {
+            Some(c) => c,
+            None => return '\\',
+        },
+        _ => return '\\',
+    };
+    *rest = following;
+    meant
+}
+
+/// A printable ASCII character by its number (`003c`).
+fn code(following: &mut std::str::Chars<'_>) -> Option<char> {
+    let digits = following.as_str().get(..4)?;
+    let number = u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()?;
+    let c = char::from(number);
+    if !(c.is_ascii_graphic() || c == ' ') {
+        return None;
+    }
+    *following = following.as_str()[4..].chars();
+    Some(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(text: &str) -> String {
+        Log::read(text).flat.text
+    }
+
+    #[test]
+    fn every_pattern_compiles() {
+        for pattern in [&TERMINAL, &PREFIX, &SECRET] {
+            assert!(pattern.is_some());
+        }
+    }
+
+    #[test]
+    fn what_terminals_and_ci_systems_put_around_a_line_is_not_there() {
+        for line in [
+            "\x1b[31mError: no\x1b[0m\r",
+            "2026-11-24T10:00:00.0000000Z Error: no",
+            "2026-11-24T10:00:00.0000000Z ##[error]Error: no",
+            "2026-11-24T10:00:00.000000Z 00E Error: no",
+            "[12:00:01] Error: no",
+            "[2026-11-24T10:00:00.123Z] Error: no",
+            "[2026-11-24 10:00:00,123] Error: no",
+            "\x1b_bk;t=1700000000000\x07Error: no",
+            "2026-11-24T10:00:00Z \x1b[31m│\x1b[0m \x1b[1mError: no",
+            "| Error: no",
+            "  Error:\t  no  ",
+            "â”‚ Error: no",
+        ] {
+            assert_eq!(flat(line), "Error: no", "{line:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone_however_often_they_were_made() {
+        assert_eq!(
+            flat(r#"a\nb \"c\" \\\"d\\\" \u003ce\u003e"#),
+            r#"a b "c" "d" <e>"#
+        );
+        assert_eq!(flat(r"[\w+=,.@-]* \u0007 \"), r"[\w+=,.@-]* \u0007 \");
+        assert_eq!(flat("“a” ‘b’"), "\"a\" 'b'");
+    }
+
+    #[test]
+    fn a_box_is_one_message_and_each_line_outside_of_one_is() {
+        let log = Log::read("a\n\n╷\n│ b\n│ \n│ c\n╵\n╷\n│ d\n╵\ne\nf\n");
+        let seen: Vec<_> = log.pieces.iter().map(|p| (p.line, p.message)).collect();
+        assert_eq!(seen, [(1, 0), (4, 1), (6, 1), (9, 2), (11, 3), (12, 4)]);
+        assert_eq!((log.lines, log.messages()), (12, 5));
+        assert_eq!(log.flat.text, "a b c d e f");
+        assert_eq!(log.lined.text, "a\n b\n c\n d\ne\nf");
+    }
+
+    #[test]
+    fn a_long_line_is_taken_apart_between_words() {
+        let line = "word ".repeat(2_000);
+        let log = Log::read(&line);
+        assert_eq!(log.flat.text, line.trim_end());
+        assert!(log.pieces.len() > 4 && log.pieces.iter().all(|piece| piece.line == 1));
+        let log = Log::read(&"é".repeat(5_000));
+        assert_eq!(log.pieces.len(), 1);
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let signature = "c2ln".repeat(20);
+        let jwt = format!("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.{signature}");
+        for text in [
+            format!("token={jwt} sent"),
+            format!("{{\"token\":\"{jwt}\"}}"),
+            format!("│ {signature}\n│ next"),
+            format!("Authorization: Bearer {signature}"),
+            format!("AWS_SESSION_TOKEN={signature}"),
+            format!("\\\"client_secret\\\": \\\"{signature}\\\""),
+            format!("hvs.{signature}"),
+            format!("rmr_{signature}"),
+        ] {
+            let log = Log::read(&text);
+            for seen in [&log.flat.text, &log.lined.text] {
+                assert!(!seen.contains("c2lnc2ln"), "{text} -> {seen}");
+                assert!(seen.contains('…'), "{text} -> {seen}");
+            }
+        }
+        let plain = "InvalidIdentityToken: Token signature invalid; password authentication failed";
+        assert_eq!(flat(plain), plain);
+    }
+
+    #[test]
+    fn an_excerpt_stays_within_its_lines_and_says_where_it_was_cut() {
+        let log = Log::read(&format!(
+            "before\n{} needle é {}\nafter",
+            "x".repeat(200),
+            "y".repeat(400)
+        ));
+        let at = log.flat.text.find("needle").unwrap();
+        let excerpt = log.flat.excerpt(&(at..at + 6));
+        assert!(
+            excerpt.starts_with("…xxx") && excerpt.ends_with("yyy…"),
+            "{excerpt}"
+        );
+        assert!(
+            excerpt.contains(" needle é ") && excerpt.len() < 420,
+            "{excerpt}"
+        );
+        let at = log.lined.text.find("after").unwrap();
+        assert_eq!(log.lined.excerpt(&(at..at + 5)), "after");
+        assert_eq!(log.lined.pieces(&(at..at + 5)), (2, 2));
+    }
+}

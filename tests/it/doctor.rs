@@ -1,0 +1,4 @@
+//! `runmint doctor`: what it makes of what it is given.
+
+mod errors;
+mod pages;
