@@ -175,10 +175,10 @@ pub(super) fn judge_caching(exchange: &Exchange, report: &mut Report) {
                 format!("`Cache-Control: {}`", shown(cache_control)),
             ),
             Some(age) if age > LONG => {
-                add(&kinds::CACHE_LONG, format!("`max-age` is {age} seconds"))
+                add(&kinds::CACHE_LONG, format!("`max-age` is {age} seconds"));
             }
             Some(age) if age < SHORT => {
-                add(&kinds::CACHE_SHORT, format!("`max-age` is {age} seconds"))
+                add(&kinds::CACHE_SHORT, format!("`max-age` is {age} seconds"));
             }
             Some(_) => {}
         }
@@ -205,13 +205,15 @@ const WRONG: u64 = 300;
 /// Holds the server's clock against this machine's; of several answers the one that came last.
 pub(super) fn judge_clocks(seen: &Seen, report: &mut Report) {
     let exchanges = seen.discovery.iter().chain(&seen.jwks);
-    let ahead = exchanges.filter_map(|exchange| {
+    let mut ahead = exchanges.filter_map(|exchange| {
         let answer = exchange.outcome.as_ref().ok()?;
         // A cache passes on the date at which it asked.
         let date = Timestamp(answer.date?.0.saturating_add(answer.age));
         Some(date.seconds_since(exchange.at))
     });
-    let Some(ahead) = ahead.last() else { return };
+    let Some(ahead) = ahead.next_back() else {
+        return;
+    };
     let seconds = ahead.unsigned_abs();
     let direction = if ahead < 0 { "behind" } else { "ahead of" };
     let words = format!("{seconds} s {direction} this machine's");
@@ -225,7 +227,7 @@ pub(super) fn judge_clocks(seen: &Seen, report: &mut Report) {
     );
     let kind = match seconds {
         0..=OFF => return,
-        ..=WRONG => &kinds::CLOCK_OFF,
+        seconds if seconds <= WRONG => &kinds::CLOCK_OFF,
         _ => &kinds::CLOCK_WRONG,
     };
     report.add(Finding::new(kind, format!("the server's clock is {words}")));

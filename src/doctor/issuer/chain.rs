@@ -163,11 +163,9 @@ impl Chain {
         let last = self.certificates.last();
         let der = last.map_or(&[][..], |certificate| &certificate.der);
         let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let hex =
+            |byte: &u8| [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16));
+        digest.as_ref().iter().flat_map(hex).flatten().collect()
     }
 
     /// Whether the server's own certificate is for the host (RFC 9525, section 6.3).

@@ -28,7 +28,7 @@ pub(super) fn judge(document: &Value, report: &mut Report) {
     let kind = match keys.len() {
         0 => Some(&kinds::NONE),
         1..=MANY => None,
-        ..=TOO_MANY => Some(&kinds::MANY),
+        count if count <= TOO_MANY => Some(&kinds::MANY),
         _ => Some(&kinds::TOO_MANY),
     };
     if let Some(kind) = kind {

@@ -2,7 +2,7 @@
 
 /// Whether a relying party takes tokens of an algorithm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Takes {
+pub(in crate::doctor) enum Takes {
     /// It does.
     Yes,
     /// It does not.
@@ -26,7 +26,7 @@ const PARTIES: [&str; 6] = [
 /// Who takes an algorithm: AWS STS API and IAM user guide; Entra, workload identity federation
 /// considerations; Google Security Token Service API and measurements; Vault, JWT auth method;
 /// kube-apiserver's flag `--oidc-signing-algs` and its `AuthenticationConfiguration`.
-pub fn takers(algorithm: &str) -> [(&'static str, Takes); 6] {
+pub(in crate::doctor) fn takers(algorithm: &str) -> [(&'static str, Takes); 6] {
     use Takes::{No, OnRequest, Unknown, Yes};
     let takes = match algorithm {
         "RS256" => [Yes, Yes, Yes, Yes, Yes, Yes],
@@ -45,7 +45,7 @@ pub fn takers(algorithm: &str) -> [(&'static str, Takes); 6] {
 }
 
 /// Who takes an algorithm, in a line.
-pub fn summary(algorithm: &str) -> String {
+pub(in crate::doctor) fn summary(algorithm: &str) -> String {
     let takers = takers(algorithm);
     let of = |wanted| {
         let of_it = takers.iter().filter(|(_, takes)| *takes == wanted);
@@ -69,7 +69,7 @@ pub fn summary(algorithm: &str) -> String {
 }
 
 /// Whether all of them take it as they are set up by default.
-pub fn is_taken_by_all(algorithm: &str) -> bool {
+pub(in crate::doctor) fn is_taken_by_all(algorithm: &str) -> bool {
     takers(algorithm)
         .iter()
         .all(|(_, takes)| *takes == Takes::Yes)

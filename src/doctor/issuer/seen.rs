@@ -99,27 +99,27 @@ pub struct Answer {
     pub date: Option<Timestamp>,
     /// `Age`: how many seconds ago a cache has asked for it.
     pub age: i64,
-    /// The body, as far as [`MAX_BODY`].
+    /// The body, as far as it was read: 1 MiB.
     pub body: Vec<u8>,
     /// Whether there was more.
     pub is_cut: bool,
 }
 
 /// As much of an answer is read, in bytes.
-pub const MAX_BODY: usize = 1 << 20;
+pub(in crate::doctor) const MAX_BODY: usize = 1 << 20;
 
 /// The path of the discovery document under an issuer (`OpenID` Connect Discovery 1.0, section 4).
-pub const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+pub(in crate::doctor) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 
 /// The issuer without what people add to it: the path of the discovery document, and the slash that the
 /// standard takes away (section 4.1).
-pub fn bare(issuer: &str) -> &str {
+pub(in crate::doctor) fn bare(issuer: &str) -> &str {
     let issuer = issuer.strip_suffix(DISCOVERY_PATH).unwrap_or(issuer);
     issuer.strip_suffix('/').unwrap_or(issuer)
 }
 
 /// Whether a URL names this machine itself, by its name or by an address.
-pub fn is_this_machine(url: &Url) -> bool {
+pub(in crate::doctor) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -130,7 +130,7 @@ pub fn is_this_machine(url: &Url) -> bool {
 
 /// Somebody else's words on one line, without what would steer a terminal, cut off where they do not
 /// end.
-pub fn shown(text: &str) -> String {
+pub(in crate::doctor) fn shown(text: &str) -> String {
     const MOST: usize = 300;
     let steers = |c: char| {
         c.is_control()

@@ -213,7 +213,7 @@ const LONG: usize = 8_192;
 fn size(length: usize) -> Option<Finding> {
     let kind = match length {
         0..=LONG => return None,
-        ..=MAX_LENGTH => &kinds::LONG,
+        length if length <= MAX_LENGTH => &kinds::LONG,
         _ => &kinds::TOO_LONG,
     };
     Some(Finding::new(kind, format!("it has {length} bytes")))

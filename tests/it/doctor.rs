@@ -1,0 +1,5 @@
+//! `runmint doctor …`: the real program against real servers.
+
+mod issuer;
+mod site;
+mod token;
