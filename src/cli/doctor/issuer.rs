@@ -31,9 +31,13 @@ pub(super) struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
     pub(super) fn options(&self) -> Result<Options, CliError> {
         Ok(Options {
-            timeout: Duration::from_secs(self.timeout),
+            timeout: self.timeout(),
             roots: ca(self.ca.as_deref(), "--ca").map_err(CliError::Public)?,
         })
     }

@@ -39,7 +39,12 @@ pub(super) async fn run(args: Args, common: &Common) -> Result<Report, CliError>
     let token = file.content.as_ref().and_then(|content| extract(content).1);
     let keys = args.keys(token.as_ref()).await?;
     let versions = match &token {
-        Some(_) => versions(common).await,
+        Some(_) => {
+            let asked = tokio::time::timeout(args.network.timeout(), versions(common)).await;
+            asked.unwrap_or_else(|_| {
+                Versions::Unasked("the admin listener does not answer".to_owned())
+            })
+        }
         None => Versions::Unasked("there is no token to ask about".to_owned()),
     };
     let seen = Seen {
@@ -79,7 +84,11 @@ impl Args {
                 return Err(unusable(&"is no key set: it has no list `keys`"));
             }
             let from = path.display().to_string();
-            return Ok(Keys::Set { from, document });
+            return Ok(Keys::Set {
+                from,
+                issuer: None,
+                document,
+            });
         }
         let issuer = self
             .issuer

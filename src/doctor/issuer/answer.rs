@@ -8,6 +8,7 @@ use super::network::failure;
 use super::seen::{Answer, Exchange, FetchError, MAX_BODY, Seen, shown};
 use crate::doctor::kinds::issuer::document as kinds;
 use crate::doctor::kinds::issuer::tls::TLS_FAILED;
+use crate::doctor::kinds::issuer::url::NO_SUCH_HOST;
 use crate::doctor::{Finding, Report};
 use crate::domain::time::Timestamp;
 
@@ -24,8 +25,13 @@ pub(super) fn judge(exchange: &Exchange, what: &str, report: &mut Report) -> Opt
     let answer = match &exchange.outcome {
         Ok(answer) => answer,
         Err(error) => {
-            // A handshake that fails has been told with the certificates.
-            if !report.has(&TLS_FAILED) {
+            // What has been told with the name and the certificates is not told again.
+            let is_told = match error {
+                FetchError::Tls(_) => report.has(&TLS_FAILED),
+                FetchError::Connection(_) => report.has(&NO_SUCH_HOST),
+                FetchError::Distrusted(_) | FetchError::Timeout => false,
+            };
+            if !is_told {
                 report.add(unreachable(exchange, error));
             }
             return None;

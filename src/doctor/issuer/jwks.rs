@@ -46,6 +46,19 @@ pub(super) fn judge(document: &Value, report: &mut Report) {
             *kids.entry(kid).or_default() += 1;
         }
     }
+    let misnamed = keys.iter().map(PublishedKey).filter_map(|key| {
+        let (kid, thumbprint) = key.kid().zip(key.thumbprint())?;
+        (kid != thumbprint).then(|| format!("{}: {thumbprint}", shown(kid)))
+    });
+    let misnamed: Vec<_> = misnamed.collect();
+    if !misnamed.is_empty() {
+        let what = format!(
+            "{} of {} keys have another name",
+            misnamed.len(),
+            keys.len()
+        );
+        report.add(Finding::new(&kinds::KID_NOT_THUMBPRINT, what).showing(misnamed));
+    }
     for (kid, count) in kids.into_iter().filter(|(_, count)| *count > 1) {
         let what = format!("{count} keys have the `kid` `{}`", shown(kid));
         report.add(Finding::new(&kinds::KID_TWICE, what));
@@ -79,13 +92,8 @@ fn judge_key(key: PublishedKey<'_>, name: &str, report: &mut Report) {
             format!("the key {name} has {} bits", key.bits()),
         );
     }
-    match (key.kid(), key.thumbprint()) {
-        (None, _) => add(&kinds::KID_MISSING, format!("the key {name} has no `kid`")),
-        (Some(kid), Some(thumbprint)) if kid != thumbprint => {
-            let what = format!("the key {name} has the thumbprint `{thumbprint}`");
-            add(&kinds::KID_NOT_THUMBPRINT, what);
-        }
-        _ => {}
+    if key.kid().is_none() {
+        add(&kinds::KID_MISSING, format!("the key {name} has no `kid`"));
     }
     if let Some(usage) = key.text("use").filter(|usage| *usage != "sig") {
         add(

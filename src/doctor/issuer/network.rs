@@ -18,6 +18,11 @@ pub(super) fn judge(host: &HostSeen, seen: &Seen, now: Timestamp, report: &mut R
                 judge_addresses(&name, addresses, report);
             }
         }
+        // A proxy has looked the name up in our place.
+        Err(cause) if has_answer(host, seen) => {
+            let what = format!("`{name}` has no address here: {}", shown(cause));
+            report.add(Finding::new(&tls::CHAIN_UNSEEN, what));
+        }
         Err(cause) => {
             let what = format!("`{name}` has no address: {}", shown(cause));
             report.add(Finding::new(&kinds::NO_SUCH_HOST, what));
@@ -29,16 +34,18 @@ pub(super) fn judge(host: &HostSeen, seen: &Seen, now: Timestamp, report: &mut R
         Some(Ok(chain)) => judge_chain(&name, chain, distrust, seen.private_ca, now, report),
         Some(Err(error)) => {
             // What the documents' own connection met is told there.
-            let is_handshake = matches!(
-                error,
-                ChainError::Handshake { .. } | ChainError::Certificate { .. }
-            );
+            let has_answer = has_answer(host, seen);
+            let is_handshake = !has_answer
+                && matches!(
+                    error,
+                    ChainError::Handshake { .. } | ChainError::Certificate { .. }
+                );
             let kind = if is_handshake {
                 &tls::TLS_FAILED
             } else {
                 &tls::CHAIN_UNSEEN
             };
-            if is_handshake || distrust.is_some() || has_answer(host, seen) {
+            if is_handshake || distrust.is_some() || has_answer {
                 report.add(Finding::new(kind, shown(&error.to_string())));
             }
             if let Some(why) = distrust {

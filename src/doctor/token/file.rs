@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::doctor::kinds::token::file as kinds;
 use crate::doctor::{Finding, Report};
 use crate::runner::SecretText;
@@ -20,6 +22,8 @@ pub struct FileSeen {
     pub mode: Option<u32>,
     /// What is in it, if it could be read; bytes that are not UTF-8 are replaced.
     pub content: Option<SecretText>,
+    /// Whether it is UTF-16, as Windows writes it, and was read as that.
+    pub is_utf_16: bool,
     /// Why it cannot be read by whom it is for, or at all.
     pub obstacles: Vec<Unreadable>,
 }
@@ -30,9 +34,13 @@ const MAX_LENGTH: u64 = 1 << 20;
 impl FileSeen {
     /// A text that is in no file.
     pub fn of_text(content: impl AsRef<[u8]>) -> Self {
-        let text = String::from_utf8_lossy(content.as_ref());
+        let content = content.as_ref();
+        let utf_16 = utf_16(content);
         Self {
-            content: Some(SecretText::new(text)),
+            is_utf_16: utf_16.is_some(),
+            content: Some(
+                utf_16.unwrap_or_else(|| SecretText::new(String::from_utf8_lossy(content))),
+            ),
             ..Self::default()
         }
     }
@@ -51,7 +59,10 @@ impl FileSeen {
             seen.obstacles.extend(check(path, reader).err());
         }
         match content(path) {
-            Ok(content) => seen.content = Some(content),
+            Ok(bytes) => {
+                let text = Self::of_text(bytes.as_slice());
+                (seen.content, seen.is_utf_16) = (text.content, text.is_utf_16);
+            }
             Err(_) if !seen.obstacles.is_empty() => {}
             Err(source) => {
                 let permissions = check(path, &Reader::current()?).err();
@@ -68,13 +79,32 @@ impl FileSeen {
     }
 }
 
-fn content(path: &Path) -> io::Result<SecretText> {
+/// A text of two bytes for each character, without its byte order mark.
+fn utf_16(bytes: &[u8]) -> Option<SecretText> {
+    let of = |pair: &[u8], is_little: bool| match *pair {
+        [low, high] if is_little => u16::from_le_bytes([low, high]),
+        [high, low] => u16::from_be_bytes([high, low]),
+        _ => u16::from(b'?'),
+    };
+    let is_little = match bytes {
+        [0xff, 0xfe, ..] => true,
+        [0xfe, 0xff, ..] => false,
+        _ => return None,
+    };
+    let units = bytes.chunks(2).skip(1).map(|pair| of(pair, is_little));
+    let text: String = char::decode_utf16(units)
+        .map(|c| c.unwrap_or('\u{fffd}'))
+        .collect();
+    Some(SecretText::new(text))
+}
+
+fn content(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if fs::metadata(path)?.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)?.take(MAX_LENGTH).read_to_end(&mut bytes)?;
-    Ok(SecretText::new(String::from_utf8_lossy(&bytes)))
+    Ok(bytes)
 }
 
 /// Others may read.
@@ -94,6 +124,10 @@ pub(super) fn judge(file: &FileSeen, report: &mut Report) {
             );
             report.add(Finding::new(&kinds::FILE_OPEN, what).to_fix(fix));
         }
+    }
+    if file.is_utf_16 {
+        let what = "each character has two bytes";
+        report.add(Finding::new(&kinds::UTF_16, what));
     }
     for obstacle in &file.obstacles {
         let kind = match obstacle {

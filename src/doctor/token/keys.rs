@@ -16,6 +16,8 @@ pub enum Keys {
     Set {
         /// Where it is from, for people.
         from: String,
+        /// The `issuer` of the discovery document that led to it, if one did.
+        issuer: Option<String>,
         /// The set (RFC 7517, section 5).
         document: Value,
     },
@@ -46,6 +48,7 @@ impl Keys {
         Ok(match document(jwks_uri, options, clock).await? {
             Ok(document) => Self::Set {
                 from: shown(jwks_uri),
+                issuer: discovery["issuer"].as_str().map(str::to_owned),
                 document,
             },
             Err(why) => Self::Unseen(why),

@@ -27,9 +27,30 @@ pub(super) fn judge_issuer(token: &Token, expected: Option<&str>, report: &mut R
     }
 }
 
+/// Holds `iss` against the `issuer` of the discovery document that led to the keys.
+fn judge_published_issuer(token: &Token, published: Option<&str>, report: &mut Report) {
+    let iss = token.text("iss").unwrap_or_default();
+    let Some(published) = published.filter(|published| *published != iss) else {
+        return;
+    };
+    let what = format!(
+        "`iss` differs {} from the `issuer` that is published",
+        how(published, iss)
+    );
+    let lines = side_by_side("published", published, "iss", iss);
+    report.add(Finding::new(&kinds::ISSUER_DIFFERS, what).showing(lines));
+}
+
 pub(super) fn judge(token: &Token, keys: &Keys, report: &mut Report) {
     let (from, document) = match keys {
-        Keys::Set { from, document } => (from, document),
+        Keys::Set {
+            from,
+            issuer,
+            document,
+        } => {
+            judge_published_issuer(token, issuer.as_deref(), report);
+            (from, document)
+        }
         Keys::Unseen(why) => {
             report.fact("signature", "not checked");
             report.add(Finding::new(&kinds::KEYS_UNSEEN, why.clone()));
@@ -81,7 +102,10 @@ pub(super) fn judge(token: &Token, keys: &Keys, report: &mut Report) {
         let what = format!("the key `{shown_kid}` has the thumbprint `{thumbprint}`");
         report.add(Finding::new(&kinds::KID_NOT_THUMBPRINT, what));
     }
-    if named.iter().any(|key| verifies(token, algorithm, *key)) {
+    let is_right = |key: &PublishedKey<'_>| {
+        verifies(token, algorithm, *key) && fits(token.header("alg").unwrap_or_default(), *key)
+    };
+    if named.iter().any(is_right) {
         report.fact(
             "signature",
             format!("right, of the key `{shown_kid}` at {from}"),
@@ -132,7 +156,7 @@ fn faults(
         faults.push((&kinds::KEY_TYPE, what));
     }
     match signer {
-        Some(signer) => {
+        Some(signer) if named.iter().all(|key| key.kid() != Some(signer)) => {
             let signer = shown(signer);
             let what = format!("`kid` is `{kid}`, and the key `{signer}` has signed it");
             faults.push((&kinds::SIGNATURE_OF_ANOTHER, what));
@@ -142,7 +166,7 @@ fn faults(
                 format!("the key `{kid}` at {from} has not signed it, nor has another one there");
             faults.push((&kinds::SIGNATURE, what));
         }
-        None => {}
+        Some(_) | None => {}
     }
     faults
 }

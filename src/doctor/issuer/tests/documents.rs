@@ -253,10 +253,10 @@ fn other_kinds_of_keys_are_held_against_each_relying_party() {
             &discovery(),
             &json!({"keys": [key]}),
         );
-        let expected = ["issuer-kid-not-thumbprint", "issuer-key-algorithm"];
+        let expected = ["issuer-key-algorithm", "issuer-kid-not-thumbprint"];
         assert_eq!(found(&seen), expected);
         let report = judge(&seen, NOW);
-        let what = &report.findings[1].what;
+        let what = &report.findings[0].what;
         assert!(what.contains(words), "{what}");
     }
 }

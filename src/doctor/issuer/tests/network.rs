@@ -45,6 +45,15 @@ fn all_that_is_wrong_with_a_url_is_said() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_text_is_judged_as_a_url(url in ".{0,40}", rest in "[a-zA-Z0-9:/?#@.%-]{0,40}") {
+        for url in [url, format!("https://{rest}")] {
+            form::judge(&url, &mut Report::default());
+        }
+    }
+}
+
 #[test]
 fn addresses_that_the_world_cannot_reach_are_named_by_their_kind() {
     for (addresses, expected) in [
@@ -74,11 +83,18 @@ fn addresses_that_the_world_cannot_reach_are_named_by_their_kind() {
     }
     let mut seen = healthy();
     seen.hosts[0].addresses = Err("no such host".to_owned());
+    seen.hosts[0].chain = None;
+    // A proxy has found it.
+    assert_eq!(found(&seen), ["issuer-chain-unseen"]);
+    seen.jwks = None;
+    let unknown = FetchError::Connection("no such host".to_owned());
+    seen.discovery.as_mut().unwrap().outcome = Err(unknown);
     assert_eq!(found(&seen), ["issuer-no-such-host"]);
 }
 
 /// A healthy issuer whose chain was changed, and whose certificate the library refuses for a reason.
-fn shows(change: impl FnOnce(&mut Chain), distrust: Option<Distrust>) -> Seen {
+fn shows(change: impl FnOnce(&mut Chain), distrust: impl Into<Option<Distrust>>) -> Seen {
+    let distrust = distrust.into();
     let mut seen = healthy();
     let mut chain = chain();
     change(&mut chain);
@@ -94,12 +110,12 @@ fn what_is_wrong_with_certificates_is_said_once() {
     let long_ago = NOW - Duration::from_hours(1);
     let seen = shows(
         |chain| chain.certificates[0].not_after = long_ago,
-        Some(Distrust::Ended),
+        Distrust::Ended,
     );
     assert_eq!(found(&seen), ["issuer-certificate-ended"]);
     let seen = shows(
         |chain| chain.certificates[1].not_before = NOW + Duration::from_hours(1),
-        Some(Distrust::NotYet),
+        Distrust::NotYet,
     );
     assert_eq!(found(&seen), ["issuer-certificate-early"]);
     // 90 days, of which 17 are left.
@@ -111,7 +127,7 @@ fn what_is_wrong_with_certificates_is_said_once() {
     assert_eq!(found(&shows(soon, None)), ["issuer-certificate-ends-soon"]);
     let other = |chain: &mut Chain| chain.certificates[0].names = vec!["example.com".to_owned()];
     assert_eq!(
-        found(&shows(other, Some(Distrust::Host))),
+        found(&shows(other, Distrust::Host)),
         ["issuer-certificate-host"]
     );
     // The library stops at the first reason; both are told.
@@ -120,7 +136,7 @@ fn what_is_wrong_with_certificates_is_said_once() {
             other(chain);
             chain.certificates[0].not_after = long_ago;
         },
-        Some(Distrust::Ended),
+        Distrust::Ended,
     );
     assert_eq!(
         found(&both),
@@ -136,7 +152,7 @@ fn what_is_wrong_with_certificates_is_said_once() {
 #[test]
 fn a_chain_that_ends_too_early_is_told_from_one_of_a_stranger() {
     let alone = |chain: &mut Chain| chain.certificates.truncate(1);
-    let seen = shows(alone, Some(Distrust::Unknown));
+    let seen = shows(alone, Distrust::Unknown);
     assert_eq!(found(&seen), ["issuer-chain-incomplete"]);
     assert!(
         judge(&seen, NOW).findings[0]
@@ -148,7 +164,7 @@ fn a_chain_that_ends_too_early_is_told_from_one_of_a_stranger() {
         alone(chain);
         chain.certificates[0].points_to_issuer = false;
     };
-    let mut seen = shows(private, Some(Distrust::Unknown));
+    let mut seen = shows(private, Distrust::Unknown);
     assert_eq!(found(&seen), ["issuer-certificate-untrusted"]);
     // The CA was given, and it is not the one that issued it.
     seen.private_ca = true;
@@ -158,12 +174,9 @@ fn a_chain_that_ends_too_early_is_told_from_one_of_a_stranger() {
         private(chain);
         chain.certificates[0].issuer = chain.certificates[0].subject.clone();
     };
-    let seen = shows(itself, Some(Distrust::Unknown));
+    let seen = shows(itself, Distrust::Unknown);
     assert_eq!(found(&seen), ["issuer-certificate-untrusted"]);
-    let seen = shows(
-        |_| {},
-        Some(Distrust::Other("CaUsedAsEndEntity".to_owned())),
-    );
+    let seen = shows(|_| {}, Distrust::Other("CaUsedAsEndEntity".to_owned()));
     assert_eq!(found(&seen), ["issuer-certificate-untrusted"]);
 }
 

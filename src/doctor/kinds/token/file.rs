@@ -96,6 +96,18 @@ pub const MARK: Kind = Kind {
     source: "RFC 7515, section 7.1",
 };
 
+/// The file is UTF-16.
+pub const UTF_16: Kind = Kind {
+    id: "token-utf-16",
+    severity: Severity::Error,
+    title: "the file is UTF-16",
+    why: "Windows PowerShell writes two bytes for each character with `>` and `Out-File`. SDKs \
+        read bytes, or UTF-8, and no relying party can read what they send.",
+    fix: "Write the file as ASCII: `runmint token --output FILE`, or in PowerShell \
+        `Set-Content -Encoding ascii -NoNewline`.",
+    source: "RFC 7515, section 7.1",
+};
+
 /// The file holds JSON with the token in it.
 pub const ENVELOPE: Kind = Kind {
     id: "token-envelope",

@@ -32,6 +32,7 @@ pub const ALL: &[&Kind] = &[
     &file::QUOTED,
     &file::BEARER,
     &file::MARK,
+    &file::UTF_16,
     &file::ENVELOPE,
     &file::FORM,
     &file::TOO_LONG,

@@ -32,8 +32,9 @@ pub const NOT_YET: Kind = Kind {
     id: "token-not-yet",
     severity: Severity::Error,
     title: "the token is not valid yet",
-    why: "`nbf` or `iat` is ahead of this machine's clock by more than a minute: one of the \
-        two clocks is wrong. AWS allows five minutes, GCP and Vault one.",
+    why: "`nbf` or `iat` is ahead of this machine's clock, so one of the two clocks is wrong. \
+        AWS allows five minutes, GCP, Vault and Kubernetes one; of Azure no such allowance \
+        is known.",
     fix: "Synchronize the clocks of the issuer and of this machine (`timedatectl`, `chronyc \
         tracking`); `runmint doctor issuer` compares them.",
     source: "RFC 7519, section 4.1.5 and section 4.1.6",

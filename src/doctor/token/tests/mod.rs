@@ -102,6 +102,7 @@ pub(super) fn seen(content: &str) -> Seen {
         issuer: None,
         keys: Keys::Set {
             from: "the test".to_owned(),
+            issuer: None,
             document: json!({"keys": [KEY.jwk(), OTHER.jwk()]}),
         },
         versions: Versions::Listed(versions(&[(1, &KEY, "active")])),

@@ -6,6 +6,7 @@ fn against(token: &str, keys: &[Value]) -> Vec<&'static str> {
     let mut seen = seen(token);
     seen.keys = Keys::Set {
         from: "the test".to_owned(),
+        issuer: None,
         document: json!({"keys": keys}),
     };
     found(&seen)
@@ -60,6 +61,9 @@ fn signatures_are_held_against_the_key_that_the_kid_names() {
         against(&token, &[for_rsa]),
         ["token-kid-not-thumbprint", "token-key-type"]
     );
+    // It has signed, and says itself that it is for something else.
+    let for_other_hashes = with(KEY.jwk(), &json!({"alg": "ES384"}));
+    assert_eq!(against(&token, &[for_other_hashes]), ["token-key-type"]);
     let for_another = with(KEY.jwk(), &json!({"kid": "2026-11"}));
     assert_eq!(
         against(&token, &[for_another]),
@@ -90,6 +94,7 @@ fn a_published_key_is_never_taken_for_a_shared_secret() {
     let mut seen = seen(&format!("{message}.{signature}"));
     seen.keys = Keys::Set {
         from: "the test".to_owned(),
+        issuer: None,
         document: json!({"keys": [secret]}),
     };
     let report = judge(&seen, NOW);
@@ -135,6 +140,22 @@ fn the_issuer_is_compared_byte_for_byte() {
             assert!(finding.what.contains(words), "{}", finding.what);
             assert_eq!(finding.shown.len(), 3);
         }
+    }
+}
+
+#[test]
+fn the_issuer_that_is_published_is_compared_too() {
+    for (published, expected) in [
+        ("https://ci.example.com", None),
+        ("https://ci.example.com/", Some("token-issuer-differs")),
+    ] {
+        let mut seen = seen(&good());
+        seen.keys = Keys::Set {
+            from: "the test".to_owned(),
+            issuer: Some(published.to_owned()),
+            document: json!({"keys": [KEY.jwk()]}),
+        };
+        assert_eq!(found(&seen), expected.as_slice(), "{published}");
     }
 }
 

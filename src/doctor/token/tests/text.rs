@@ -106,6 +106,35 @@ fn what_is_no_token_is_named() {
     }
 }
 
+/// PowerShell 5 writes so with `>`.
+#[test]
+fn a_text_of_two_bytes_a_character_is_named_and_read() {
+    let token = good();
+    let units = || std::iter::once(0xfeff_u16).chain(token.encode_utf16());
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        let mut seen = seen("");
+        seen.file = FileSeen::of_text(&bytes);
+        assert_eq!(found(&seen), ["token-utf-16"]);
+        // Half a character at its end.
+        seen.file = FileSeen::of_text(&bytes[..bytes.len() - 1]);
+        assert!(found(&seen).contains(&"token-utf-16"));
+    }
+}
+
+proptest::proptest! {
+    /// Whatever a file holds is judged, and none of it that is no claim is said.
+    #[test]
+    fn any_text_is_judged(start in ".{0,9}", end in ".{0,9}", middle in proptest::bool::ANY) {
+        let token = good();
+        let content = format!("{start}{}{end}", if middle { token.as_str() } else { "" });
+        let report = serde_json::to_string(&judge(&seen(&content), NOW)).unwrap();
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!report.contains(signature), "{report}");
+    }
+}
+
 #[test]
 fn a_file_that_others_can_read_is_remarked_on() {
     for (mode, expected) in [
