@@ -1,6 +1,6 @@
 //! An issuer as a relying party sees it: URL, name, certificates, discovery, keys.
 //!
-//! [`look`] goes out and takes down what is [`Seen`]; [`judge`] says what is wrong with it, and touches
+//! [`look()`] goes out and takes down what is [`Seen`]; [`judge`] says what is wrong with it, and touches
 //! nothing. [`fetch_chain`] alone is of use elsewhere: AWS wants the thumbprint of a chain.
 
 mod answer;

@@ -93,10 +93,10 @@ async fn certificates_are_looked_at_as_they_are_sent() {
     let ca = authority.file(folder.path()).display().to_string();
     let good = authority.issue("localhost", |_| {});
     let ended = authority.issue("localhost", |params| {
-        params.not_after = date_time_ymd(2021, 1, 1)
+        params.not_after = date_time_ymd(2021, 1, 1);
     });
     let early = authority.issue("localhost", |params| {
-        params.not_before = date_time_ymd(2110, 1, 1)
+        params.not_before = date_time_ymd(2110, 1, 1);
     });
     let elsewhere = authority.issue("elsewhere.example.com", |_| {});
     let root = authority.root.der().to_vec();
@@ -156,121 +156,101 @@ async fn certificates_are_looked_at_as_they_are_sent() {
     assert_found(&found(&ran), &[&PLAIN[..], &expected].concat());
 }
 
+/// Answers with each page in turn, and asserts that this alone is found.
+async fn assert_each(site: &Site, path: &str, table: Vec<(Page, &str)>) {
+    let good = site.page(path);
+    for (page, expected) in table {
+        site.set(path, page);
+        let mut found = found(&doctor(&["issuer", &site.url]).await);
+        found.retain(|id| !PLAIN.contains(&id.as_str()));
+        assert_found(&found, &[expected]);
+    }
+    site.set(path, good);
+    let ran = doctor(&["issuer", &site.url]).await;
+    assert_found(&found(&ran), &PLAIN);
+}
+
 #[tokio::test]
-async fn each_fault_of_the_documents_is_found_in_the_real_answer() {
-    let site = Site::plain(&[]).await;
-    let url = site.url.clone();
-    assert_found(&found(&doctor(&["issuer", &url]).await), &PLAIN);
-    let discovery = site.page(DISCOVERY);
-    let keys = site.page(JWKS);
-    let with = |path: &str, name: &str, value: Value| {
-        let mut document = site.document(path);
+async fn each_fault_of_discovery_is_found_in_the_real_answer() {
+    let site = Site::plain(&[]);
+    let good = site.page(DISCOVERY);
+    let with = |name: &str, value: Value| {
+        let mut document = site.document(DISCOVERY);
         document[name] = value;
         Page::json(&document)
     };
+    let redirect = Page {
+        status: 302,
+        ..good.clone()
+    };
+    let page = Page {
+        body: b"<!doctype html><title>Sign in</title>".to_vec(),
+        ..good.clone()
+    };
+    let slash = json!(format!("{}/", site.url));
+    let table = vec![
+        (redirect.with("location", "/login"), "issuer-redirect"),
+        (
+            good.with("content-type", "text/plain"),
+            "issuer-content-type",
+        ),
+        (page.with("content-type", "text/html"), "issuer-html"),
+        (with("issuer", slash), "issuer-mismatch"),
+        (
+            with("authorization_endpoint", json!("")),
+            "issuer-member-empty",
+        ),
+        (
+            with("subject_types_supported", json!([])),
+            "issuer-member-empty",
+        ),
+    ];
+    assert_each(&site, DISCOVERY, table).await;
+}
+
+#[tokio::test]
+async fn each_fault_of_the_key_set_is_found_in_the_real_answer() {
+    let site = Site::plain(&[]);
+    let good = || site.page(JWKS);
     let in_key = |name: &str, value: Value| {
         let mut document = site.document(JWKS);
         document["keys"][0][name] = value;
         Page::json(&document)
     };
     let key = site.document(JWKS)["keys"][0].clone();
-    let twice = json!({"keys": [key, key]});
-    let redirect = Page {
-        status: 302,
-        ..discovery.clone()
-    };
-    let page = Page {
-        body: b"<!doctype html><title>Sign in</title>".to_vec(),
-        ..discovery.clone()
-    };
     let off = |seconds: i64| {
         let at = Clock::System.now().0 + seconds;
-        let at =
-            std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(at.unsigned_abs());
-        http_date(at)
+        let since = std::time::Duration::from_secs(at.unsigned_abs());
+        good().with(
+            "date",
+            &http_date(std::time::SystemTime::UNIX_EPOCH + since),
+        )
     };
     let gone = Page {
         status: 404,
-        ..keys.clone()
+        ..good()
     };
-    let table = [
+    let large = Page {
+        body: vec![b' '; (1 << 20) + 1],
+        ..good()
+    };
+    let table = vec![
+        (Page::json(&json!({"keys": [key, key]})), "issuer-kid-twice"),
+        (in_key("x5c", json!(["MIIB"])), "issuer-key-certificates"),
+        (in_key("key_ops", json!(["verify"])), "issuer-key-ops"),
+        (in_key("d", json!("AQAB")), "issuer-key-private"),
+        (gone, "issuer-status"),
+        (good().without("cache-control"), "issuer-cache-none"),
         (
-            DISCOVERY,
-            redirect.with("location", "/login"),
-            "issuer-redirect",
-        ),
-        (
-            DISCOVERY,
-            discovery.clone().with("content-type", "text/plain"),
-            "issuer-content-type",
-        ),
-        (
-            DISCOVERY,
-            page.with("content-type", "text/html"),
-            "issuer-html",
-        ),
-        (
-            DISCOVERY,
-            with(DISCOVERY, "issuer", json!(format!("{url}/"))),
-            "issuer-mismatch",
-        ),
-        (
-            DISCOVERY,
-            with(DISCOVERY, "authorization_endpoint", json!("")),
-            "issuer-member-empty",
-        ),
-        (
-            DISCOVERY,
-            with(DISCOVERY, "subject_types_supported", json!([])),
-            "issuer-member-empty",
-        ),
-        (JWKS, Page::json(&twice), "issuer-kid-twice"),
-        (
-            JWKS,
-            in_key("x5c", json!(["MIIB"])),
-            "issuer-key-certificates",
-        ),
-        (JWKS, in_key("key_ops", json!(["verify"])), "issuer-key-ops"),
-        (JWKS, in_key("d", json!("AQAB")), "issuer-key-private"),
-        (JWKS, gone, "issuer-status"),
-        (
-            JWKS,
-            keys.clone().without("cache-control"),
-            "issuer-cache-none",
-        ),
-        (
-            JWKS,
-            keys.clone().with("cache-control", "no-store"),
+            good().with("cache-control", "no-store"),
             "issuer-cache-no-store",
         ),
-        (JWKS, keys.clone().without("etag"), "issuer-etag-none"),
-        (
-            JWKS,
-            keys.clone().with("date", &off(-200)),
-            "issuer-clock-off",
-        ),
-        (
-            JWKS,
-            keys.clone().with("date", &off(1_000)),
-            "issuer-clock-wrong",
-        ),
-        (
-            JWKS,
-            Page {
-                body: vec![b' '; (1 << 20) + 1],
-                ..keys.clone()
-            },
-            "issuer-too-large",
-        ),
+        (good().without("etag"), "issuer-etag-none"),
+        (off(-200), "issuer-clock-off"),
+        (off(1_000), "issuer-clock-wrong"),
+        (large, "issuer-too-large"),
     ];
-    for (path, page, expected) in table {
-        site.set(path, page);
-        let mut found = found(&doctor(&["issuer", &url]).await);
-        found.retain(|id| !PLAIN.contains(&id.as_str()));
-        assert_found(&found, &[expected]);
-        site.set(DISCOVERY, discovery.clone());
-        site.set(JWKS, keys.clone());
-    }
+    assert_each(&site, JWKS, table).await;
 }
 
 /// RFC 9110, section 5.6.7; the day of the week is not read.
@@ -303,7 +283,7 @@ async fn a_server_that_is_away_silent_or_no_tls_server_is_told_apart() {
     let ran = doctor(&["issuer", &url, "--timeout", "1"]).await;
     assert_found(&found(&ran), &[&LOCAL[..], &["issuer-no-answer"]].concat());
 
-    let plain = Site::plain(&[]).await;
+    let plain = Site::plain(&[]);
     let url = plain.url.replace("http://", "https://");
     let ran = doctor(&["issuer", &url]).await;
     assert_found(&found(&ran), &[&LOCAL[..], &["issuer-tls-failed"]].concat());

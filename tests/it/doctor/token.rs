@@ -120,7 +120,7 @@ const ALWAYS: [&str; 2] = ["token-kid-not-thumbprint", "token-version-unasked"];
 #[tokio::test]
 async fn times_claims_and_keys_are_held_against_the_published_ones() {
     let (first, second, stranger) = (Key::rsa("one"), Key::rsa("two"), Key::rsa("three"));
-    let site = Site::plain(&[&first, &second]).await;
+    let site = Site::plain(&[&first, &second]);
     let folder = tempfile::tempdir().unwrap();
     let now = Clock::System.now().0;
     let with = |name: &str, value: Value| {
@@ -173,7 +173,7 @@ async fn times_claims_and_keys_are_held_against_the_published_ones() {
 #[tokio::test]
 async fn a_token_on_stdin_is_held_against_keys_in_a_file() {
     let key = Key::rsa("one");
-    let site = Site::plain(&[&key]).await;
+    let site = Site::plain(&[&key]);
     let folder = tempfile::tempdir().unwrap();
     let jwks = folder.path().join("jwks.json");
     std::fs::write(&jwks, site.document("/keys").to_string()).unwrap();
