@@ -30,7 +30,9 @@ pub(super) fn judge(host: &HostSeen, seen: &Seen, now: Timestamp, report: &mut R
     }
     let distrust = distrust(host, seen);
     match &host.chain {
-        None => {}
+        None => report
+            .findings
+            .extend(distrust.map(|why| untrusted(&name, None, why, seen.private_ca))),
         Some(Ok(chain)) => judge_chain(&name, chain, distrust, seen.private_ca, now, report),
         Some(Err(error)) => {
             // What the documents' own connection met is told there.

@@ -86,6 +86,11 @@ fn addresses_that_the_world_cannot_reach_are_named_by_their_kind() {
     seen.hosts[0].chain = None;
     // A proxy has found it.
     assert_eq!(found(&seen), ["issuer-chain-unseen"]);
+    // It shows a certificate of its own.
+    seen.discovery.as_mut().unwrap().distrust = Some(Distrust::Unknown);
+    let expected = ["issuer-chain-unseen", "issuer-certificate-untrusted"];
+    assert_eq!(found(&seen), expected);
+    seen.discovery.as_mut().unwrap().distrust = None;
     seen.jwks = None;
     let unknown = FetchError::Connection("no such host".to_owned());
     seen.discovery.as_mut().unwrap().outcome = Err(unknown);
