@@ -1,4 +1,7 @@
-//! `runmint doctor`: what it makes of what it is given.
+//! `runmint doctor`: the real program, given what people have at hand, against real servers.
 
 mod errors;
+mod issuer;
 mod pages;
+mod site;
+mod token;

@@ -1,6 +1,0 @@
-//! What `token` finds.
-
-use crate::doctor::Kind;
-
-/// All of them.
-pub const ALL: &[&Kind] = &[];
