@@ -22,6 +22,8 @@ mod config;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod domain;
 #[cfg(test)]
 mod exchange;

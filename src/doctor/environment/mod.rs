@@ -144,15 +144,3 @@ fn pod_identity(surroundings: &Surroundings) -> bool {
         .map(pod::Container::variables)
         .any(|variables| aws::is_pod_identity(&variables))
 }
-
-impl Report {
-    /// Says of everything in it where it was found.
-    fn put_under(&mut self, place: &str) {
-        for (name, _) in &mut self.facts {
-            *name = format!("{place}: {name}");
-        }
-        for finding in &mut self.findings {
-            finding.what = format!("{place}: {}", finding.what);
-        }
-    }
-}

@@ -114,7 +114,8 @@ fn all<T>(
     Ok(found)
 }
 
-fn content(path: &Path, option: &str) -> Result<(String, String), CliError> {
+/// The name and the text of a file that an option names; `-` is stdin.
+pub(in crate::cli) fn content(path: &Path, option: &str) -> Result<(String, String), CliError> {
     if path == Path::new("-") {
         let text = std::io::read_to_string(std::io::stdin())?;
         return Ok(("stdin".to_owned(), text));

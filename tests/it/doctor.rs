@@ -1,0 +1,4 @@
+//! `runmint doctor …`: the real program against real servers.
+
+mod environment;
+mod explain;
