@@ -70,17 +70,16 @@ pub(super) fn judge(here: &Here<'_>) -> Report {
             Here::static_credential(&mut report, format!("`{name}` holds a private key for GCP"));
         }
     }
-    for path in files(here) {
-        if let Some(what) = here.file(&path).and_then(|file| file.barrier.as_ref()) {
-            report.add(Finding::new(&kinds::CREDENTIAL_FILE, what.what.as_str()));
-        }
-    }
     let Some((name, path)) = [FILE, OVERRIDE]
         .into_iter()
         .find_map(|name| Some((name, here.find(name)?)))
     else {
         return report;
     };
+    if let Some(barrier) = here.file(path).and_then(|file| file.barrier.as_ref()) {
+        report.add(barrier.finding(&kinds::CREDENTIAL_FILE, &format!("`{name}`")));
+        return report;
+    }
     let Some(text) = here.text(path) else {
         return report;
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::doctor::kinds::environment as kinds;
-use crate::doctor::{Finding, Report};
+use crate::doctor::{Finding, Kind, Report};
 use crate::runner::{Environment, SecretText};
 
 /// Variables that are set somewhere. One that is set to nothing counts as not set.
@@ -86,6 +86,17 @@ pub struct Barrier {
     pub what: String,
     /// What to do about it.
     pub fix: Option<String>,
+}
+
+impl Barrier {
+    /// The finding that a file is of no use to its reader; `by` is who names the file.
+    pub(super) fn finding(&self, kind: &Kind, by: &str) -> Finding {
+        let finding = Finding::new(kind, format!("{by}: {}", self.what));
+        match &self.fix {
+            Some(fix) => finding.to_fix(format!("{fix}.")),
+            None => finding,
+        }
+    }
 }
 
 /// What a judge looks at.

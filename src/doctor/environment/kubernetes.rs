@@ -57,8 +57,7 @@ pub(super) fn judge(here: &Here<'_>) -> Report {
             let barrier = here.file(path).and_then(|file| file.barrier.as_ref());
             match barrier {
                 Some(barrier) if !barrier.is_absent || absent == paths.len() => {
-                    let what = format!("`{name}`: {}", barrier.what);
-                    report.add(Finding::new(&kinds::KUBECONFIG, what));
+                    report.add(barrier.finding(&kinds::KUBECONFIG, &format!("`{name}`")));
                 }
                 Some(_) => {}
                 None => of_file(here, name, path, &mut report),
@@ -70,14 +69,11 @@ pub(super) fn judge(here: &Here<'_>) -> Report {
 
 fn of_file(here: &Here<'_>, name: &str, path: &str, report: &mut Report) {
     let Some(text) = here.text(path) else { return };
-    let documents = match Document::all(path, text) {
-        Ok(documents) => documents,
-        // What the parser says may quote a secret.
-        Err(_) => {
-            let what = format!("`{name}`: {path} is empty, or neither YAML nor JSON");
-            report.add(Finding::new(&kinds::KUBECONFIG, what));
-            return;
-        }
+    // What the parser says may quote a secret.
+    let Ok(documents) = Document::all(path, text) else {
+        let what = format!("`{name}`: {path} is empty, or neither YAML nor JSON");
+        report.add(Finding::new(&kinds::KUBECONFIG, what));
+        return;
     };
     let is_config = |document: &Document| document.value["kind"] == "Config";
     if !documents.iter().all(is_config) {

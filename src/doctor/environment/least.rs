@@ -176,23 +176,22 @@ fn of_version(version: &Version, pod_identity: bool) -> Option<Finding> {
         let what = format!("{name} is {text}; EKS Pod Identity takes {least}");
         return Some(Finding::new(&kinds::VERSION_OLD, what));
     }
-    let (least, elsewhere) = (product.least, product.elsewhere);
-    match elsewhere.filter(|other| !is_before(other) || !is_before(least)) {
-        // As one of the two says, it is enough.
-        Some(other) if is_before(least) || is_before(other) => {
+    let least = product.least;
+    match product.elsewhere {
+        // One of the two says that it is enough.
+        Some(other) if is_before(least) != is_before(other) => {
             let what = format!(
                 "{name} is {text}; the user guide asks for {least}, another page for {other}"
             );
             Some(Finding::new(&kinds::VERSION_DOUBTFUL, what))
         }
-        Some(_) => None,
-        None if is_before(least) => {
+        other if is_before(least) => {
             let other =
-                elsewhere.map_or_else(String::new, |other| format!(" (another page says {other})"));
+                other.map_or_else(String::new, |other| format!(" ({other} in another page)"));
             let what = format!("{name} is {text}; a token from a file takes {least}{other}");
             Some(Finding::new(&kinds::VERSION_OLD, what))
         }
-        None => None,
+        _ => None,
     }
 }
 

@@ -68,8 +68,7 @@ fn hcp(here: &Here<'_>, report: &mut Report) {
     report.fact(HCP_FILE, path);
     let Some(file) = here.file(path) else { return };
     if let Some(barrier) = &file.barrier {
-        let what = format!("`{HCP_FILE}`: {}", barrier.what);
-        report.add(Finding::new(&kinds::CREDENTIAL_FILE, what));
+        report.add(barrier.finding(&kinds::CREDENTIAL_FILE, &format!("`{HCP_FILE}`")));
     } else if let Some(text) = here.text(path)
         && serde_json::from_str::<Value>(text).is_err()
     {

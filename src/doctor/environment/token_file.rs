@@ -1,6 +1,6 @@
 //! Token files that variables name: there, readable, a token, and fresh.
 
-use super::here::{Barrier, Here};
+use super::here::Here;
 use super::{aws, azure, google, kubernetes, runmint};
 use crate::doctor::kinds::environment as kinds;
 use crate::doctor::{Finding, Report};
@@ -71,7 +71,12 @@ pub(super) fn judge(here: &Here<'_>, now: Timestamp) -> Report {
             continue;
         };
         if let Some(barrier) = &file.barrier {
-            report.add(stopped(&named, barrier));
+            let kind = if barrier.is_absent {
+                &kinds::TOKEN_ABSENT
+            } else {
+                &kinds::TOKEN_UNREADABLE
+            };
+            report.add(barrier.finding(kind, &named.by));
             continue;
         }
         if let Some(text) = here.text(&named.path) {
@@ -79,19 +84,6 @@ pub(super) fn judge(here: &Here<'_>, now: Timestamp) -> Report {
         }
     }
     report
-}
-
-fn stopped(named: &Named, barrier: &Barrier) -> Finding {
-    let kind = if barrier.is_absent {
-        &kinds::TOKEN_ABSENT
-    } else {
-        &kinds::TOKEN_UNREADABLE
-    };
-    let finding = Finding::new(kind, format!("{}: {}", named.by, barrier.what));
-    match &barrier.fix {
-        Some(fix) => finding.to_fix(format!("{fix}.")),
-        None => finding,
-    }
 }
 
 fn of_text(named: &Named, text: &str, now: Timestamp, report: &mut Report) {

@@ -111,10 +111,11 @@ fn until(event: &Event, now: Timestamp) -> String {
 fn of_run(run: &Run, log: &Log) -> Report {
     let mut report = Report::default();
     report.fact("run", run.id.as_str());
-    report.fact(
-        "run's state",
-        format!("{} until {}", run.state, run.expires_at),
-    );
+    let state = match run.state.as_str() {
+        "open" => format!("open until {}", run.expires_at),
+        other => other.to_owned(),
+    };
+    report.fact("run's state", state);
     report.fact("run's subject", run.subject.as_str());
     report.fact("run's audiences", run.audiences.join(", "));
     report.fact("client", run.client.as_str());

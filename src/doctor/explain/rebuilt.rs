@@ -84,9 +84,11 @@ fn said(policy: &Policy, presented: &Presented, verdict: &Verdict) -> Report {
         finding = finding.to_fix(format!("{} ({})", change.what, change.place));
     }
     report.add(finding);
-    if let Part::Claim(claim) = &check.part
-        && NOT_ON_RECORD.contains(&claim.as_str())
-    {
+    let asks_for = |claim: &&&str| match &check.part {
+        Part::Claim(name) => name == **claim,
+        _ => check.wanted.iter().any(|text| text.contains(**claim)),
+    };
+    if let Some(claim) = NOT_ON_RECORD.iter().find(asks_for) {
         let what = format!("`{claim}` is in no record");
         report.add(Finding::new(&kinds::CLAIMS_UNKNOWN, what));
     }

@@ -1,6 +1,7 @@
 //! `runmint doctor environment`
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -141,7 +142,8 @@ async fn inside_of_exec_everything_is_there() {
 #[tokio::test]
 async fn whoever_cannot_read_a_token_is_told_what_lets_them_in() {
     let machine = Machine::new().with_aws();
-    machine.write("token", "x");
+    let file = machine.write("token", "x");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     let reader = ["--reader", "54321:54321", "--format", "json"];
     let ran = machine.doctor(&reader).await;
     assert_eq!(found(&ran), "environment-token-unreadable");

@@ -27,7 +27,7 @@ pub(in crate::cli) struct Args {
     /// Who is to read the token files: `UID`, `UID:GID,GID` or names; this user when left out.
     #[arg(long, value_name = "USER[:GROUPS]", conflicts_with = "pods")]
     reader: Option<String>,
-    /// Where the code is: `.terraform.lock.hcl`, node_modules and lock files tell versions.
+    /// Where the code is: `.terraform.lock.hcl`, `node_modules` and lock files tell versions.
     #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "pods")]
     code: PathBuf,
     /// A version that is known, e.g. of a container's image: `boto3=1.9.0`.

@@ -43,13 +43,16 @@ const GO_MODULES: [(&str, &str); 3] = [
     ("k8s.io/client-go", "client-go"),
 ];
 
+/// What a lock file tells: names of products and their versions.
+type Reads = fn(&str) -> Vec<(&'static str, String)>;
+
 /// What is found on this machine and beside the code.
 pub(super) fn found(environment: &Environment, code: &Path) -> Vec<Version> {
     let mut found = Vec::new();
     aws_cli(environment, &mut found);
     python(environment, code, &mut found);
     node(code, &mut found);
-    let files: [(&str, fn(&str) -> Vec<(&'static str, String)>); 4] = [
+    let files: [(&str, Reads); 4] = [
         ("go.mod", go),
         ("Gemfile.lock", ruby),
         ("composer.lock", php),
@@ -118,8 +121,8 @@ fn python(environment: &Environment, code: &Path, found: &mut Vec<Version>) {
     }
 }
 
-/// `boto3-1.9.0.dist-info` and `.egg-info`: how an installer names what it has installed (PyPA, "Recording
-/// installed projects").
+/// `boto3-1.9.0.dist-info` and `.egg-info`: how an installer names what it has installed (Python packaging
+/// user guide, "Recording installed projects").
 fn distribution(name: &str) -> Option<(&'static str, &str)> {
     let stem = name
         .strip_suffix(".dist-info")

@@ -171,7 +171,7 @@ impl Pod {
         self.metadata.full_name()
     }
 
-    /// Its service account among these.
+    /// Its service account among these; the only one that was given, also when it is another.
     pub(super) fn account_of<'a>(
         &self,
         accounts: &'a [ServiceAccount],
@@ -180,7 +180,8 @@ impl Pod {
             account.metadata.name == self.account()
                 && account.metadata.namespace == self.metadata.namespace
         };
-        accounts.iter().find(is_its).or_else(|| accounts.first())
+        let only = accounts.first().filter(|_| accounts.len() == 1);
+        accounts.iter().find(is_its).or(only)
     }
 
     /// The name of its service account.
