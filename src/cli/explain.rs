@@ -113,7 +113,8 @@ impl Asking {
         for (index, call) in calls.iter().enumerate() {
             let mut of_call = self.about_call(call).await?;
             if calls.len() > 1 {
-                of_call.put_under(&format!("call {}", index + 1));
+                let place = format!("call {}", index + 1);
+                of_call.put_under(&place, &place);
             }
             report.append(of_call);
         }

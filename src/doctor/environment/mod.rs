@@ -92,7 +92,12 @@ pub fn judge(surroundings: &Surroundings, now: Timestamp) -> Report {
             let here = Here::new(&variables, None);
             clouds.extend(clouds_of(&here));
             let mut of_container = of_variables(&here, now);
-            of_container.put_under(&pod::place_of(pod, container));
+            let short = if surroundings.pods.len() == 1 {
+                container.name.clone()
+            } else {
+                format!("{}/{}", pod.name(), container.name)
+            };
+            of_container.put_under(&pod::place_of(pod, container), &short);
             report.append(of_container);
         }
     }

@@ -97,7 +97,7 @@ struct Spec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Container {
-    name: String,
+    pub(super) name: String,
     image: String,
     env: Vec<EnvVar>,
     env_from: Vec<Value>,
