@@ -106,6 +106,16 @@ impl Report {
         self.findings.extend(other.findings);
     }
 
+    /// Says of everything in it where it was found; facts stand in a column, so theirs is shorter.
+    pub fn put_under(&mut self, place: &str, short: &str) {
+        for (name, _) in &mut self.facts {
+            *name = format!("{short}: {name}");
+        }
+        for finding in &mut self.findings {
+            finding.what = format!("{place}: {}", finding.what);
+        }
+    }
+
     /// Whether nothing is in the way: no finding is an error.
     pub fn is_clear(&self) -> bool {
         self.findings

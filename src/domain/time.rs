@@ -31,6 +31,14 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads what [`fmt::Display`] writes, and what clouds and Kubernetes write in their records
+    /// (RFC 3339 in UTC). Fractions of a second are dropped.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = humantime::parse_rfc3339(text).ok()?;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self(whole_seconds(since)))
+    }
+
     /// The time from now until this time, zero when it has passed.
     pub fn after(self, now: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.seconds_since(now)).unwrap_or(0))
@@ -78,6 +86,12 @@ mod tests {
     #[test]
     fn people_read_rfc_3339() {
         assert_eq!(Timestamp(1_795_290_000).to_string(), "2026-11-21T19:40:00Z");
+        for text in ["2026-11-21T19:40:00Z", "2026-11-21T19:40:00.75Z"] {
+            assert_eq!(Timestamp::parse(text), Some(Timestamp(1_795_290_000)));
+        }
+        for text in ["", "2026-11-21", "2026-11-21T19:40:00+01:00", "soon"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

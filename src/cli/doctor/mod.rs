@@ -1,11 +1,11 @@
 //! `runmint doctor`: what is wrong when a relying party says no.
 
-mod environment;
+pub(super) mod environment;
 mod error;
 mod input;
 mod issuer;
 mod policy;
-mod report;
+pub(super) mod report;
 mod token;
 
 use clap::Subcommand;

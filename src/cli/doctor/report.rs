@@ -10,7 +10,7 @@ use crate::doctor::{Finding, Report, Severity};
 ///
 /// # Errors
 /// The answer is no if a finding is an error.
-pub(super) fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
+pub(in crate::cli) fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
     let facts: serde_json::Map<String, Value> = report
         .facts
         .iter()

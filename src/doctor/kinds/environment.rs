@@ -1,6 +1,0 @@
-//! What `environment` finds.
-
-use crate::doctor::Kind;
-
-/// All of them.
-pub const ALL: &[&Kind] = &[];
