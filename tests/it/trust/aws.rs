@@ -1,0 +1,1 @@
+//! AWS: the IAM provider and the trust policy of a role.
