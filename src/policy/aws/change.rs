@@ -182,9 +182,10 @@ impl Draft {
         let arn = self.arn_for(provider, request)?;
         let exactly = |claim| {
             let value = value_of(claim, request)?;
-            Some(match self.policy.variables {
-                true => value.replace("${", "${$}{"),
-                false => value,
+            Some(if self.policy.variables {
+                value.replace("${", "${$}{")
+            } else {
+                value
             })
         };
         let actions = request.actions();

@@ -324,9 +324,10 @@ impl Operator {
 }
 
 fn said(holds: bool, why: impl FnOnce() -> String) -> (Outcome, String) {
-    match holds {
-        true => (Outcome::Holds, String::new()),
-        false => (Outcome::Fails, why()),
+    if holds {
+        (Outcome::Holds, String::new())
+    } else {
+        (Outcome::Fails, why())
     }
 }
 

@@ -9,7 +9,7 @@ use super::condition::Condition;
 use super::context::{self, Found, Request};
 use super::pattern::{common_start, difference};
 use super::statement::{Actions, Effect, Principals, ProviderArn, Statement};
-use super::{Policy, Provider};
+use super::{Policy, provider};
 
 /// A statement and how it stands to a request.
 pub(super) struct Judged<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Judged<'a> {
 
 pub(super) fn verdict(policy: &Policy, presented: &Presented) -> Verdict {
     let request = policy.request(presented);
-    let mut checks = token_checks(&request);
+    let mut checks = provider::token_checks(&request);
     if let Some(provider) = &policy.provider {
         checks.extend(provider.checks(&request));
     }
@@ -231,85 +231,6 @@ fn why_not(action: &str, actions: &Actions) -> String {
                                     used for must allow `sts:SetSourceIdentity`"
             .to_owned(),
         _ => format!("a web identity assumes a role with `{action}`, which is not among these"),
-    }
-}
-
-/// What STS refuses before it looks at a policy.
-fn token_checks(request: &Request) -> Vec<Check> {
-    let mut checks = Vec::new();
-    if let Err(why) = request.audience() {
-        let found = request.presented.texts("aud");
-        let check = Check::new("aud", Part::Audience, "one", false, why);
-        checks.push(check.finding(found));
-    }
-    if request
-        .presented
-        .claims
-        .get(context::ROLES)
-        .is_some_and(|roles| !roles.is_null())
-    {
-        let part = || Part::Claim(context::ROLES.to_owned());
-        let check = match request.names_role() {
-            Some(names) => Check::new(
-                context::ROLES,
-                part(),
-                "contains",
-                names,
-                "the token names the roles it may have, and this one is not among them",
-            ),
-            None => Check::unknown(
-                context::ROLES,
-                part(),
-                "contains",
-                "the token names the roles it may have, and which role is asked for is not known; \
-                 give the output of `aws iam get-role`",
-            ),
-        };
-        checks.push(
-            check
-                .wanting(request.role_arn)
-                .finding(request.presented.texts(context::ROLES)),
-        );
-    }
-    checks
-}
-
-impl Provider {
-    fn checks(&self, request: &Request) -> Vec<Check> {
-        let issuer = match request.provider() {
-            Ok(provider) => Check::new(
-                "Url",
-                Part::Issuer,
-                "equals",
-                self.url == provider,
-                format!(
-                    "the provider is for another issuer: {}",
-                    difference(&self.url, provider, false)
-                ),
-            )
-            .finding([provider]),
-            Err(why) => Check::new("Url", Part::Issuer, "equals", false, why)
-                .finding(request.presented.text("iss")),
-        };
-        let mut checks = vec![issuer.wanting([&self.url])];
-        if let Ok(audience) = request.audience() {
-            let ids = &self.client_ids;
-            let nearest = ids.iter().max_by_key(|id| common_start(id, audience));
-            let why = match nearest {
-                Some(id) => format!(
-                    "the provider does not know the token's audience: {}",
-                    difference(id, audience, false)
-                ),
-                None => "the provider knows no audience at all".to_owned(),
-            };
-            let is_known = ids.iter().any(|id| id == audience);
-            checks.push(
-                Check::new("ClientIDList", Part::Audience, "contains", is_known, why)
-                    .wanting(ids)
-                    .finding([audience]),
-            );
-        }
-        checks
     }
 }
 

@@ -8,6 +8,7 @@ mod condition;
 mod context;
 mod evaluate;
 mod pattern;
+mod provider;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod weakness;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use self::provider::Provider;
 use self::statement::Statement;
 use super::{BadPolicy, Change, Document, Presented, Verdict};
 
@@ -32,17 +34,11 @@ pub struct Policy {
     provider: Option<Provider>,
 }
 
-/// An IAM OIDC provider.
-#[derive(Clone, Debug)]
-struct Provider {
-    /// Without `https://`, as `aws iam get-open-id-connect-provider` prints it.
-    url: String,
-    client_ids: Vec<String>,
-}
-
 /// Whether a document is a trust policy, a role, or an IAM OIDC provider.
 pub fn recognizes(document: &Value) -> bool {
-    is_provider(document) || document.get("Statement").is_some() || role(document).is_some()
+    Provider::recognizes(document)
+        || document.get("Statement").is_some()
+        || role(document).is_some()
 }
 
 impl Policy {
@@ -54,7 +50,7 @@ impl Policy {
     pub fn read(documents: &[Document]) -> Result<Self, BadPolicy> {
         let (mut policy, mut provider): (Option<Self>, Option<Provider>) = (None, None);
         for Document { name, value } in documents {
-            if is_provider(value) {
+            if Provider::recognizes(value) {
                 if provider.is_some() {
                     return Err(BadPolicy::at(name, "is a second provider; give one"));
                 }
@@ -135,27 +131,6 @@ impl Policy {
     pub fn admitting(&self, presented: &Presented) -> Option<(Change, Self)> {
         change::admitting(self, presented)
     }
-}
-
-impl Provider {
-    fn read(value: &Value) -> Result<Self, BadPolicy> {
-        let Some(url) = value.get("Url").and_then(Value::as_str) else {
-            return Err(BadPolicy::at("Url", "must be the issuer's URL"));
-        };
-        let ids = value.get("ClientIDList").and_then(Value::as_array);
-        let ids = ids.map(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)));
-        let Some(client_ids) = ids.and_then(Iterator::collect) else {
-            return Err(BadPolicy::at("ClientIDList", "must be a list of audiences"));
-        };
-        Ok(Self {
-            url: url.strip_prefix("https://").unwrap_or(url).to_owned(),
-            client_ids,
-        })
-    }
-}
-
-fn is_provider(document: &Value) -> bool {
-    document.get("Url").is_some() && document.get("ClientIDList").is_some()
 }
 
 /// The role in what `aws iam get-role` prints, with or without `--query Role`.

@@ -120,14 +120,11 @@ pub(super) fn difference(wanted: &str, found: &str, wildcards: bool) -> String {
     if wanted.trim_start_matches("https://") == found.trim_start_matches("https://") {
         return "they are equal up to `https://`".to_owned();
     }
-    if found.starts_with(wanted) {
-        return format!("the token's goes on after it: `{}`", &found[wanted.len()..]);
+    if let Some(more) = found.strip_prefix(wanted) {
+        return format!("the token's goes on after it: `{more}`");
     }
-    if wanted.starts_with(found) {
-        return format!(
-            "the token's ends earlier: `{}` is missing",
-            &wanted[found.len()..]
-        );
+    if let Some(more) = wanted.strip_prefix(found) {
+        return format!("the token's ends earlier: `{more}` is missing");
     }
     let same = common_start(wanted, found);
     if same == 0 {

@@ -155,9 +155,10 @@ fn never_equals(wanted: &str, is_negated: bool) -> Option<String> {
     if !plain.contains('*') {
         return None;
     }
-    let (effect, operator) = match is_negated {
-        true => ("keeps nobody out", "StringNotLike"),
-        false => ("never fits", "StringLike"),
+    let (effect, operator) = if is_negated {
+        ("keeps nobody out", "StringNotLike")
+    } else {
+        ("never fits", "StringLike")
     };
     Some(format!(
         "`{wanted}` {effect}: `*` is a plain character in this operator; use `{operator}`"

@@ -224,9 +224,10 @@ fn tokens() -> impl Strategy<Value = Value> {
     let audience = select(vec![json!("aws.workload.identity"), json!(["b"])]);
     let tags = any::<bool>();
     (subject, issuer, audience, tags).prop_map(|(subject, issuer, audience, tags)| {
-        let tags = match tags {
-            true => json!({"principal_tags": {"t": ["v"]}}),
-            false => Value::Null,
+        let tags = if tags {
+            json!({"principal_tags": {"t": ["v"]}})
+        } else {
+            Value::Null
         };
         json!({"sub": subject, "iss": issuer, "aud": audience, "https://aws.amazon.com/tags": tags})
     })
