@@ -55,7 +55,7 @@ pub(in crate::cli) struct Args {
 enum FormArg {
     /// Terraform.
     Terraform,
-    /// A CloudFormation template.
+    /// A `CloudFormation` template.
     Cloudformation,
     /// Commands of the AWS CLI.
     Cli,
@@ -69,7 +69,7 @@ enum PartitionArg {
     Aws,
     /// China.
     AwsCn,
-    /// AWS GovCloud (US).
+    /// AWS `GovCloud` (US).
     AwsUsGov,
 }
 

@@ -1,4 +1,4 @@
-//! Provider and role as a template of CloudFormation.
+//! Provider and role as a `CloudFormation` template.
 
 use std::fmt::Write;
 
@@ -34,9 +34,10 @@ pub(super) fn document(plan: &Plan) -> Document {
             policy["Statement"][0]["Principal"]["Federated"] = json!({"Ref": PROVIDER});
         }
         property(&mut out, "AssumeRolePolicyDocument", &policy);
-        if role.policy_arns.is_empty() {
-            out.push_str("      # It may do nothing yet: add the policies that its runs need.\n");
-        } else {
+        for remark in role.remarks() {
+            let _ = writeln!(out, "      # {remark}");
+        }
+        if !role.policy_arns.is_empty() {
             property(&mut out, "ManagedPolicyArns", &json!(role.policy_arns));
         }
     }
@@ -110,8 +111,9 @@ fn item(out: &mut String, value: &Value, indent: usize) {
 /// A name; in quotes unless it is plain.
 fn key(name: &str) -> String {
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match is_plain {
-        true => name.to_owned(),
-        false => json!(name).to_string(),
+    if is_plain {
+        name.to_owned()
+    } else {
+        json!(name).to_string()
     }
 }

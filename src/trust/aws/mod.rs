@@ -58,7 +58,7 @@ pub enum Partition {
     Aws,
     /// China.
     AwsCn,
-    /// AWS GovCloud (US).
+    /// AWS `GovCloud` (US).
     AwsUsGov,
 }
 
@@ -320,20 +320,12 @@ impl<'a> Plan<'a> {
     }
 
     /// What a reader of one document is told in its first line.
-    fn about(&self) -> String {
-        let sizes: Vec<String> = self
-            .roles
-            .iter()
-            .map(|role| format!("`{}` {}", role.name, size(&role.trust_policy)))
-            .collect();
-        let provider = match self.options.existing_provider {
-            true => "a role for a provider that is there",
-            false => "an IAM OIDC provider and a role",
-        };
-        format!(
-            "{provider}; characters of the trust policy, of {MAX_TRUST_POLICY}: {}",
-            sizes.join(", ")
-        )
+    fn about(&self) -> &'static str {
+        if self.options.existing_provider {
+            "a role for a provider that is there"
+        } else {
+            "an IAM OIDC provider and a role"
+        }
     }
 }
 
@@ -342,6 +334,19 @@ impl Role {
     fn suffix(&self, separator: &str) -> String {
         self.phase
             .map_or_else(String::new, |phase| format!("{separator}{phase}"))
+    }
+
+    /// What a reader of a document is told about it, a line each.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = vec![format!(
+            "The trust policy has {} characters; AWS takes {MAX_TRUST_POLICY}.",
+            size(&self.trust_policy)
+        )];
+        if self.policy_arns.is_empty() {
+            remarks
+                .push("It may do nothing yet: attach a policy with what its runs need.".to_owned());
+        }
+        remarks
     }
 
     /// What gives it permissions.

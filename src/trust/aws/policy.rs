@@ -14,16 +14,16 @@ pub(super) fn trust_policy(
 ) -> Value {
     let subject = format!("{provider}:sub");
     let mut condition = json!({"StringEquals": {format!("{provider}:aud"): audience}});
-    match exact(patterns) {
-        Some(subjects) => condition["StringEquals"][subject] = one_or_list(subjects),
-        None => {
-            let globs = patterns.iter().map(SubjectPattern::glob).collect();
-            condition["StringLike"] = json!({subject: one_or_list(globs)});
-        }
+    if let Some(subjects) = exact(patterns) {
+        condition["StringEquals"][subject] = one_or_list(subjects);
+    } else {
+        let globs = patterns.iter().map(SubjectPattern::glob).collect();
+        condition["StringLike"] = json!({subject: one_or_list(globs)});
     }
-    let action = match session_tags {
-        true => json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
-        false => json!("sts:AssumeRoleWithWebIdentity"),
+    let action = if session_tags {
+        json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"])
+    } else {
+        json!("sts:AssumeRoleWithWebIdentity")
     };
     json!({
         "Version": "2012-10-17",

@@ -28,8 +28,8 @@ pub(super) fn document(plan: &Plan) -> Document {
             plan.options.max_session_duration,
             quoted(&format!("{:#}", role.trust_policy))
         );
-        if role.policy_arns.is_empty() {
-            out.push_str("# It may do nothing yet: attach a policy with what its runs need.\n");
+        for remark in role.remarks() {
+            let _ = writeln!(out, "# {remark}");
         }
         for arn in &role.policy_arns {
             let _ = writeln!(
@@ -42,7 +42,7 @@ pub(super) fn document(plan: &Plan) -> Document {
     Document {
         name: "runmint-aws.sh".to_owned(),
         form: Form::Shell,
-        about: plan.about(),
+        about: plan.about().to_owned(),
         text: out,
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn document(plan: &Plan) -> Document {
     Document {
         name: "runmint-aws.tf".to_owned(),
         form: Form::Terraform,
-        about: plan.about(),
+        about: plan.about().to_owned(),
         text: file(&blocks),
     }
 }
@@ -49,16 +49,13 @@ fn provider(plan: &Plan) -> Block {
 }
 
 fn role(plan: &Plan, role: &Role) -> Block {
-    let block = Block::new(format!("resource \"aws_iam_role\" \"{}\"", label(role)));
-    let block = if role.policy_arns.is_empty() {
-        block
-            .noting("It may do nothing yet: attach a policy with what its runs need.")
-            .with("name", role.name.as_str())
-    } else {
-        block.with("name", role.name.as_str())
-    };
+    let mut block = Block::new(format!("resource \"aws_iam_role\" \"{}\"", label(role)));
+    for remark in role.remarks() {
+        block = block.noting(remark);
+    }
     let policy = referring(Value::from(&role.trust_policy), plan);
     block
+        .with("name", role.name.as_str())
         .with(
             "max_session_duration",
             i64::from(plan.options.max_session_duration),
@@ -74,9 +71,10 @@ fn referring(value: Value, plan: &Plan) -> Value {
     match value {
         Value::Text(text) if text == plan.provider_arn => {
             let kind = "aws_iam_openid_connect_provider";
-            match plan.options.existing_provider {
-                true => reference(&format!("data.{kind}"), "runmint", "arn"),
-                false => reference(kind, "runmint", "arn"),
+            if plan.options.existing_provider {
+                reference(&format!("data.{kind}"), "runmint", "arn")
+            } else {
+                reference(kind, "runmint", "arn")
             }
         }
         Value::List(items) => Value::List(

@@ -149,6 +149,7 @@ fn a_provider_that_is_there_is_not_made_again() {
     assert!(!template.contains("OIDCProvider"));
     assert!(template.contains("arn:aws-cn:iam::123456789012:oidc-provider/ci.example.com/oidc"));
     assert!(template.contains("# It may do nothing yet"));
+    assert!(template.contains("# The trust policy has 3"), "{template}");
     assert!(bundle.warnings[0].contains("`runmint-prod` may do nothing yet"));
 }
 
