@@ -115,13 +115,15 @@ pub(crate) fn cases(audience: &'static str) -> impl Strategy<Value = Case> {
             let others = others.iter().filter(|other| **other != run.workspace);
             workspaces.extend(others.map(|other| Part::Exactly(name(other))));
             let scope = Scope {
-                organization: match any_organization {
-                    true => Part::Any,
-                    false => Part::Exactly(name(&run.organization)),
+                organization: if any_organization {
+                    Part::Any
+                } else {
+                    Part::Exactly(name(&run.organization))
                 },
-                project: match any_project {
-                    true => Part::Any,
-                    false => Part::Exactly(project_name(&run.project)),
+                project: if any_project {
+                    Part::Any
+                } else {
+                    Part::Exactly(project_name(&run.project))
                 },
                 workspaces,
                 phases: phases.unwrap_or(Phases::Only(run.phase)),
@@ -231,9 +233,12 @@ fn neighbours(of: &str) -> Vec<String> {
 /// With upper case for lower case, and the other way.
 fn swapped(text: &str) -> String {
     text.chars()
-        .map(|c| match c.is_ascii_uppercase() {
-            true => c.to_ascii_lowercase(),
-            false => c.to_ascii_uppercase(),
+        .map(|c| {
+            if c.is_ascii_uppercase() {
+                c.to_ascii_lowercase()
+            } else {
+                c.to_ascii_uppercase()
+            }
         })
         .collect()
 }

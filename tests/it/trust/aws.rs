@@ -135,7 +135,7 @@ fn json_of(expression: &Expression, arn: &str) -> Value {
     }
 }
 
-/// The same of the template, which has only what CloudFormation's resource reference has.
+/// The same of the template, which has only what `CloudFormation`'s resource reference has.
 fn cloudformation_policies(bundle: &Bundle, arn: &str) -> Vec<Value> {
     let template = parse(
         "runmint-aws.yaml",
