@@ -81,3 +81,5 @@ mod threats;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trust;
