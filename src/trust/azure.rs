@@ -569,8 +569,8 @@ resource "azuread_service_principal" "runmint" {
 resource "azuread_application_federated_identity_credential" "runmint" {
   # No role is assigned: what these runs may do is for an azurerm_role_assignment to say.
   for_each = {
-    runmint-8fd0a2ae3b6ab8c6 = "organization:acme:project:Default Project:workspace:net-0:run_phase:plan"
-    runmint-5dc3b8fd8dbd9a1a = "organization:acme:project:Default Project:workspace:net-0:run_phase:apply"
+    "runmint-d9ceaa8a897d5934" = "organization:acme:project:Default Project:workspace:net-0:run_phase:plan"
+    "runmint-70f91338ef5de4c7" = "organization:acme:project:Default Project:workspace:net-0:run_phase:apply"
   }
   application_id = azuread_application.runmint.id
   display_name   = each.key
