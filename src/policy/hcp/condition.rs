@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::parse::{Expression, Match, Operator};
+use super::expression::{Expression, Match, Operator};
 use crate::policy::difference::difference;
 
 /// Why nothing is said. For the library all but the last are errors, and an error admits nobody.
@@ -111,15 +111,10 @@ fn matches(wanted: &str, found: &Value) -> Result<bool, Trouble> {
             "the claim is {found}, which `matches` does not take"
         )));
     };
-    let differs = ["&&", "--", "~~", "(?x", "[["];
-    let is_class = |part: &&&str| **part != "[[" || !wanted.contains("[[:");
-    if let Some(part) = differs
-        .iter()
-        .filter(|part| wanted.contains(**part))
-        .find(is_class)
-    {
+    if wanted.contains("(?x") || classes(wanted).any(|class| is_read_differently(class)) {
         return Err(Trouble::Elsewhere(format!(
-            "`{part}` in the regular expression is read differently there and here; write it without"
+            "`{wanted}` is read differently there and here: write it without `(?x)`, and classes \
+             without `&&`, `--`, `~~` and `[`"
         )));
     }
     let regex = Regex::new(wanted).map_err(|_| {
@@ -128,6 +123,32 @@ fn matches(wanted: &str, found: &Value) -> Result<bool, Trouble> {
         ))
     })?;
     Ok(regex.is_match(text))
+}
+
+/// What stands between `[` and `]`.
+fn classes(regex: &str) -> impl Iterator<Item = &str> {
+    let mut rest = regex;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find(['[', '\\'])?;
+            if rest[at..].starts_with('\\') {
+                let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
+                rest = &rest[at + 1 + escaped..];
+                continue;
+            }
+            let inside = &rest[at + 1..];
+            let end = inside.find(']').unwrap_or(inside.len());
+            rest = &inside[end..];
+            return Some(&inside[..end]);
+        }
+    })
+}
+
+/// Rust's classes have operators, and classes in them; Go's have neither, but for `[:alpha:]`.
+fn is_read_differently(class: &str) -> bool {
+    let operators = ["&&", "--", "~~"];
+    operators.iter().any(|operator| class.contains(operator))
+        || class.replace("[:", "").contains('[')
 }
 
 /// Why a condition does not hold: about the first comparison that says so.

@@ -5,12 +5,13 @@
 //! library's `grammar.peg` and `evaluate.go`).
 
 mod condition;
+mod expression;
 mod parse;
 
 use serde_json::{Map, Value, json};
 
 use self::condition::Trouble;
-use self::parse::{Expression, Match, Operator};
+use self::expression::{Expression, Match, Operator};
 use super::difference::difference;
 use super::{BadPolicy, Change, Check, Document, Part, Presented, Verdict, Weakness};
 

@@ -4,10 +4,12 @@
 //! own (Microsoft's documentation, "Workload identity federation"): so there is one for each workspace
 //! and phase, and no `*`.
 
+mod shell;
+mod terraform;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value as Json, json};
 
-use super::hcl::{self, Block, Value};
 use super::{Bundle, Document, Form, Order, TrustError};
 use crate::domain::phase::Phase;
 
@@ -107,13 +109,13 @@ pub fn generate(order: &Order, options: &Options) -> Result<Bundle, TrustError> 
             name: "azure.tf".to_owned(),
             form: Form::Terraform,
             about: "the credentials and what they belong to, for `terraform apply`".to_owned(),
-            text: terraform(order, options, &groups),
+            text: terraform::write(order, options, &groups),
         },
         Document {
             name: "azure.sh".to_owned(),
             form: Form::Shell,
             about: "the same as `az` commands".to_owned(),
-            text: shell(order, options, &groups),
+            text: shell::write(order, options, &groups),
         },
     ];
     for credential in groups.iter().flat_map(|group| &group.credentials) {
@@ -288,187 +290,6 @@ fn warnings(order: &Order, options: &Options, groups: &[Group]) -> Vec<String> {
     warnings
 }
 
-fn terraform(order: &Order, options: &Options, groups: &[Group]) -> String {
-    let mut blocks = Vec::new();
-    for group in groups {
-        let label = group.label;
-        let (owner, principal) = match &options.owner {
-            Owner::Application(id) => {
-                blocks.push(
-                    Block::new(format!(r#"data "azuread_application" "{label}""#))
-                        .with("client_id", id.as_str()),
-                );
-                (
-                    format!("data.azuread_application.{label}"),
-                    format!("data.azuread_service_principal.{label}.object_id"),
-                )
-            }
-            Owner::NewApplication(name) => {
-                let application = format!("azuread_application.{label}");
-                blocks.push(
-                    Block::new(format!(r#"resource "azuread_application" "{label}""#))
-                        .with("display_name", format!("{name}{}", group.suffix)),
-                );
-                blocks.push(
-                    Block::new(format!(r#"resource "azuread_service_principal" "{label}""#)).with(
-                        "client_id",
-                        Value::Expression(format!("{application}.client_id")),
-                    ),
-                );
-                (
-                    application,
-                    format!("azuread_service_principal.{label}.object_id"),
-                )
-            }
-            Owner::Identity {
-                name,
-                resource_group,
-            } => {
-                blocks.push(
-                    Block::new(format!(
-                        r#"data "azurerm_user_assigned_identity" "{label}""#
-                    ))
-                    .with("name", format!("{name}{}", group.suffix))
-                    .with("resource_group_name", resource_group.as_str()),
-                );
-                let identity = format!("data.azurerm_user_assigned_identity.{label}");
-                let principal = format!("{identity}.principal_id");
-                (identity, principal)
-            }
-        };
-        blocks.push(credentials_block(order, options, group, &owner));
-        let role = group.role.as_ref().zip(options.role_scope.as_ref());
-        let Some((role, scope)) = role else {
-            continue;
-        };
-        if let Owner::Application(id) = &options.owner {
-            blocks.push(
-                Block::new(format!(r#"data "azuread_service_principal" "{label}""#))
-                    .with("client_id", id.as_str()),
-            );
-        }
-        blocks.push(
-            Block::new(format!(r#"resource "azurerm_role_assignment" "{label}""#))
-                .with("scope", scope.as_str())
-                .with("role_definition_name", role.as_str())
-                .with("principal_id", Value::Expression(principal)),
-        );
-    }
-    hcl::file(&blocks)
-}
-
-/// The credentials of a group, by their names.
-fn credentials_block(order: &Order, options: &Options, group: &Group, owner: &str) -> Block {
-    let is_identity = matches!(options.owner, Owner::Identity { .. });
-    let kind = match is_identity {
-        true => "azurerm_federated_identity_credential",
-        false => "azuread_application_federated_identity_credential",
-    };
-    let subjects = group.credentials.iter();
-    let subjects = subjects.map(|one| (one.name.clone(), Value::from(one.subject.as_str())));
-    let block = Block::new(format!(r#"resource "{kind}" "{}""#, group.label));
-    let block = match &group.role {
-        Some(_) => block,
-        None => block.noting(
-            "No role is assigned: what these runs may do is for an azurerm_role_assignment to say.",
-        ),
-    };
-    let block = match is_identity {
-        true => block.noting(
-            "In azurerm 4: parent_id for user_assigned_identity_id, and resource_group_name.",
-        ),
-        false => block,
-    };
-    let block = block.with("for_each", Value::Object(subjects.collect()));
-    let (id, name, audience) = match is_identity {
-        true => ("user_assigned_identity_id", "name", "audience"),
-        false => ("application_id", "display_name", "audiences"),
-    };
-    block
-        .with(id, Value::Expression(format!("{owner}.id")))
-        .with(name, Value::Expression("each.key".to_owned()))
-        .with("issuer", order.issuer.as_str())
-        .with("subject", Value::Expression("each.value".to_owned()))
-        .with(audience, vec![order.audience.as_str()])
-}
-
-fn shell(order: &Order, options: &Options, groups: &[Group]) -> String {
-    let mut lines = vec!["#!/bin/sh".to_owned(), "set -eu".to_owned()];
-    if options.cloud != Cloud::Global {
-        lines.push(format!("az cloud set --name {}", options.cloud.az_name()));
-    }
-    for group in groups {
-        lines.push(String::new());
-        match &options.owner {
-            Owner::Application(id) => lines.push(format!("application={}", quoted(id))),
-            Owner::NewApplication(name) => {
-                let name = quoted(&format!("{name}{}", group.suffix));
-                lines.push(format!(
-                    "application=$(az ad app create --display-name {name} --query appId --output tsv)"
-                ));
-                lines.push("az ad sp create --id \"$application\"".to_owned());
-            }
-            Owner::Identity { .. } => {}
-        }
-        for credential in &group.credentials {
-            lines.push(create(order, options, group, credential));
-        }
-        let role = group.role.as_ref().zip(options.role_scope.as_ref());
-        let Some((role, scope)) = role else {
-            lines.push(
-                "# No role is assigned: az role assignment create says what runs may do."
-                    .to_owned(),
-            );
-            continue;
-        };
-        lines.push(match &options.owner {
-            Owner::Application(_) | Owner::NewApplication(_) => {
-                "principal=$(az ad sp show --id \"$application\" --query id --output tsv)"
-                    .to_owned()
-            }
-            Owner::Identity {
-                name,
-                resource_group,
-            } => format!(
-                "principal=$(az identity show --name {} --resource-group {} --query principalId \
-                 --output tsv)",
-                quoted(&format!("{name}{}", group.suffix)),
-                quoted(resource_group)
-            ),
-        });
-        lines.push(format!(
-            "az role assignment create --assignee-object-id \"$principal\" \
-             --assignee-principal-type ServicePrincipal --role {} --scope {}",
-            quoted(role),
-            quoted(scope)
-        ));
-    }
-    lines.join("\n") + "\n"
-}
-
-/// The command that makes a credential; those of an identity must be made one after the other.
-fn create(order: &Order, options: &Options, group: &Group, credential: &Credential) -> String {
-    match &options.owner {
-        Owner::Application(_) | Owner::NewApplication(_) => format!(
-            "az ad app federated-credential create --id \"$application\" --parameters {}",
-            quoted(&flat(order, credential).to_string())
-        ),
-        Owner::Identity {
-            name,
-            resource_group,
-        } => format!(
-            "az identity federated-credential create --name {} --identity-name {} --resource-group {} \
-             --issuer {} --subject {} --audiences {}",
-            quoted(&credential.name),
-            quoted(&format!("{name}{}", group.suffix)),
-            quoted(resource_group),
-            quoted(order.issuer.as_str()),
-            quoted(&credential.subject),
-            quoted(order.audience.as_str())
-        ),
-    }
-}
-
 fn parameters(order: &Order, options: &Options, credential: &Credential) -> Document {
     let (value, about) = match &options.owner {
         Owner::Application(_) | Owner::NewApplication(_) => (
@@ -500,11 +321,6 @@ fn flat(order: &Order, credential: &Credential) -> Json {
         "subject": credential.subject,
         "audiences": [order.audience.as_str()],
     })
-}
-
-/// For a shell: nothing in it is expanded.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
