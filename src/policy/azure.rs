@@ -163,9 +163,9 @@ impl Policy {
             .find(|one| one.is_meant_for(issuer, subject));
         if let Some(one) = meant {
             let before = one.clone();
-            one.issuer = issuer.to_owned();
+            issuer.clone_into(&mut one.issuer);
             one.who = Who::Subject(subject.to_owned());
-            one.audience = audience.to_owned();
+            audience.clone_into(&mut one.audience);
             let change = Change {
                 place: before.place.trim_end_matches('.').to_owned(),
                 what: format!(
@@ -393,9 +393,10 @@ fn equals(place: String, part: Part, wanted: &str, found: Option<&str>, code: &s
         Some(found) if found == wanted => String::new(),
         Some(found) => {
             let how = difference(wanted, found);
-            let code = match found.eq_ignore_ascii_case(wanted) {
-                true => "7002138",
-                false => code,
+            let code = if found.eq_ignore_ascii_case(wanted) {
+                "7002138"
+            } else {
+                code
             };
             format!("`{claim}` {how} (AADSTS{code}, or AADSTS70021)")
         }
@@ -495,6 +496,7 @@ mod tests {
     /// Azure/login issues 515 and 517; [D] the documentation of flexible federated identity credentials;
     /// [E] what `az` and Microsoft Graph print.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn credentials_are_held_against_a_token_as_entra_does_it() {
         let list = |values: Vec<Value>| json!(values);
         let other = with(

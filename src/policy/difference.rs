@@ -20,11 +20,8 @@ pub(super) fn difference(policy: &str, token: &str) -> String {
     if policy.contains('*') {
         return "is compared letter by letter: `*` is no wildcard here".to_owned();
     }
-    if token.starts_with(policy) {
-        return format!(
-            "goes on with `{}` where the policy's text ends",
-            &token[policy.len()..]
-        );
+    if let Some(rest) = token.strip_prefix(policy) {
+        return format!("goes on with `{rest}` where the policy's text ends");
     }
     let at = policy
         .char_indices()

@@ -65,7 +65,6 @@ fn equals(wanted: &str, found: &Value) -> Result<bool, Trouble> {
             ))),
         },
         Value::Number(number) => match wanted.parse::<f64>() {
-            #[expect(clippy::float_cmp, reason = "it is what Go does")]
             Ok(wanted) => Ok(number.as_f64() == Some(wanted)),
             Err(_) => Err(wrong(format!("`{wanted}` is no number, as the claim is"))),
         },
@@ -111,7 +110,7 @@ fn matches(wanted: &str, found: &Value) -> Result<bool, Trouble> {
             "the claim is {found}, which `matches` does not take"
         )));
     };
-    if wanted.contains("(?x") || classes(wanted).any(|class| is_read_differently(class)) {
+    if wanted.contains("(?x") || classes(wanted).any(is_read_differently) {
         return Err(Trouble::Elsewhere(format!(
             "`{wanted}` is read differently there and here: write it without `(?x)`, and classes \
              without `&&`, `--`, `~~` and `[`"

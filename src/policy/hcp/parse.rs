@@ -17,13 +17,13 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
     };
     let expression = parser.or().and_then(|expression| {
         parser.blanks();
-        match parser.rest().is_empty() {
-            true => Ok(expression),
-            false => Err(format!(
-                "expected `and`, `or` or the end, with a blank before it; found `{}`",
-                parser.word()
-            )),
+        if parser.rest().is_empty() {
+            return Ok(expression);
         }
+        Err(format!(
+            "expected `and`, `or` or the end, with a blank before it; found `{}`",
+            parser.word()
+        ))
     });
     expression.map_err(|what| {
         let before = text.get(..parser.at).unwrap_or(text);

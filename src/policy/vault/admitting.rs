@@ -70,11 +70,11 @@ impl Config {
 
 impl Role {
     fn set_type(&mut self, edits: &mut Edits) {
-        if self.role_type == RoleType::Jwt {
+        if self.kind == RoleType::Jwt {
             return;
         }
-        let before = (self.role_type == RoleType::Oidc).then(|| "oidc".to_owned());
-        self.role_type = RoleType::Jwt;
+        let before = (self.kind == RoleType::Oidc).then(|| "oidc".to_owned());
+        self.kind = RoleType::Jwt;
         edits.add(
             self.at("role_type"),
             "set `role_type` to `jwt`".to_owned(),
@@ -135,9 +135,10 @@ impl Role {
     }
 
     fn set_user(&mut self, presented: &Presented, edits: &mut Edits) {
-        let value = match self.user_claim_json_pointer {
-            true => find(&presented.claims, &self.user_claim),
-            false => presented.claims.get(&self.user_claim).cloned(),
+        let value = if self.user_claim_json_pointer {
+            find(&presented.claims, &self.user_claim)
+        } else {
+            presented.claims.get(&self.user_claim).cloned()
         };
         if value.is_some_and(|value| value.is_string()) {
             return;

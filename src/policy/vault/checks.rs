@@ -100,7 +100,7 @@ impl Config {
 
 impl Role {
     fn check_type(&self) -> Check {
-        let (found, why) = match self.role_type {
+        let (found, why) = match self.kind {
             RoleType::Jwt => ("jwt", ""),
             RoleType::Oidc => (
                 "oidc",
@@ -166,9 +166,10 @@ impl Role {
 
     fn check_user(&self, presented: &Presented) -> Check {
         let claim = &self.user_claim;
-        let value = match self.user_claim_json_pointer {
-            true => find(&presented.claims, claim),
-            false => presented.claims.get(claim).cloned(),
+        let value = if self.user_claim_json_pointer {
+            find(&presented.claims, claim)
+        } else {
+            presented.claims.get(claim).cloned()
         };
         let why = match &value {
             Some(Value::String(_)) => String::new(),

@@ -24,7 +24,7 @@ pub struct Policy {
 struct Role {
     /// Before the names of its members: nothing, `data.`, with the document's name if there are two.
     place: String,
-    role_type: RoleType,
+    kind: RoleType,
     bound_audiences: Vec<String>,
     bound_subject: Option<String>,
     /// Any one of the values must be there.
@@ -172,7 +172,7 @@ impl Role {
         })?;
         let pointer = members.get("user_claim_json_pointer");
         let role = Self {
-            role_type,
+            kind: role_type,
             bound_audiences: texts(members, "bound_audiences", place)?,
             bound_subject: text(members, "bound_subject", place)?,
             bound_claims: bound_claims(members, is_glob, place)?,
@@ -193,7 +193,7 @@ impl Role {
             || role.bound_subject.is_some()
             || !role.bound_claims.is_empty()
             || !role.bound_cidrs.is_empty();
-        if role.role_type == RoleType::Jwt && !is_bound {
+        if role.kind == RoleType::Jwt && !is_bound {
             return Err(BadPolicy::at(
                 at("bound_claims"),
                 "is missing, and so is every other condition: a role needs at least one of \

@@ -10,7 +10,7 @@ mod terraform;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value as Json, json};
 
-use super::{Bundle, Document, Form, Order, TrustError};
+use super::{Bundle, Document, Form, Order, SubjectPattern, TrustError};
 use crate::domain::phase::Phase;
 
 /// What Azure is told besides.
@@ -211,14 +211,18 @@ fn groups(order: &Order, options: &Options) -> Result<Vec<Group>, TrustError> {
             "needs `--split-phases`: otherwise plans and applies are one and the same to Azure",
         ));
     }
-    let group = |(phase, patterns): (Option<Phase>, Vec<super::SubjectPattern>)| {
+    let group = |(phase, patterns): (Option<Phase>, Vec<SubjectPattern>)| {
         let (label, suffix, role) = match phase.filter(|_| are_apart) {
             None => ("runmint", "", &options.role),
             Some(Phase::Plan) => ("runmint_plan", "-plan", &options.plan_role),
             Some(Phase::Apply) => ("runmint_apply", "-apply", &options.role),
         };
         let mut credentials: Vec<Credential> = Vec::new();
-        for subject in patterns.iter().filter_map(|p| p.subjects()).flatten() {
+        for subject in patterns
+            .iter()
+            .filter_map(SubjectPattern::subjects)
+            .flatten()
+        {
             let name = format!("{}-{}", options.prefix, start_of_hash(&subject));
             // A workspace that was given twice is one; issuer and subject must be unique.
             if credentials.iter().all(|other| other.name != name) {
@@ -239,7 +243,8 @@ fn groups(order: &Order, options: &Options) -> Result<Vec<Group>, TrustError> {
 fn start_of_hash(subject: &str) -> String {
     let digest = digest(&SHA256, subject.as_bytes());
     let bytes = digest.as_ref().iter().take(8);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    let number = bytes.fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{number:016x}")
 }
 
 fn warnings(order: &Order, options: &Options, groups: &[Group]) -> Vec<String> {

@@ -77,9 +77,10 @@ pub(super) fn write(order: &Order, options: &Options, groups: &[Group]) -> Strin
 /// The credentials of a group, by their names.
 fn credentials_block(order: &Order, options: &Options, group: &Group, owner: &str) -> Block {
     let is_identity = matches!(options.owner, Owner::Identity { .. });
-    let kind = match is_identity {
-        true => "azurerm_federated_identity_credential",
-        false => "azuread_application_federated_identity_credential",
+    let kind = if is_identity {
+        "azurerm_federated_identity_credential"
+    } else {
+        "azuread_application_federated_identity_credential"
     };
     let subjects = group.credentials.iter();
     let subjects = subjects.map(|one| (one.name.clone(), Value::from(one.subject.as_str())));
@@ -90,16 +91,18 @@ fn credentials_block(order: &Order, options: &Options, group: &Group, owner: &st
             "No role is assigned: what these runs may do is for an azurerm_role_assignment to say.",
         ),
     };
-    let block = match is_identity {
-        true => block.noting(
+    let block = if is_identity {
+        block.noting(
             "In azurerm 4: parent_id for user_assigned_identity_id, and resource_group_name.",
-        ),
-        false => block,
+        )
+    } else {
+        block
     };
     let block = block.with("for_each", Value::Object(subjects.collect()));
-    let (id, name, audience) = match is_identity {
-        true => ("user_assigned_identity_id", "name", "audience"),
-        false => ("application_id", "display_name", "audiences"),
+    let (id, name, audience) = if is_identity {
+        ("user_assigned_identity_id", "name", "audience")
+    } else {
+        ("application_id", "display_name", "audiences")
     };
     block
         .with(id, Value::Expression(format!("{owner}.id")))

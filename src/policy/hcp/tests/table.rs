@@ -5,6 +5,7 @@ use crate::policy::Decision::{self, Admitted, Refused, Undecided};
 
 /// The sources are rules of go-bexpr's `grammar.peg` [g] and functions of its `evaluate.go` [e].
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_condition_says_what_go_bexpr_says() {
     let full = format!("^{SUBJECT}$");
     let cases: Vec<(&str, String, Decision, &str)> = vec![

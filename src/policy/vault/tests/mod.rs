@@ -38,18 +38,25 @@ fn read(values: Vec<Value>) -> Result<Policy, BadPolicy> {
 fn role(members: Value) -> Value {
     let mut role = json!({"role_type": "jwt", "bound_audiences": ["vault.workload.identity"],
         "user_claim": "terraform_full_workspace"});
-    for (name, value) in members.as_object().unwrap() {
-        role[name] = value.clone();
+    let Value::Object(members) = members else {
+        panic!("{members} is no object");
+    };
+    for (name, value) in members {
+        role[name] = value;
     }
     role
 }
 
 fn glob(claims: Value) -> Value {
-    role(json!({"bound_claims_type": "glob", "bound_claims": claims}))
+    let mut role = role(json!({"bound_claims_type": "glob"}));
+    role["bound_claims"] = claims;
+    role
 }
 
 fn string(claims: Value) -> Value {
-    role(json!({"bound_claims": claims}))
+    let mut role = role(json!({}));
+    role["bound_claims"] = claims;
+    role
 }
 
 #[test]

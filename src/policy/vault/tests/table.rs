@@ -9,6 +9,7 @@ use crate::policy::vault::recognizes;
 /// The sources are functions of `vault-plugin-auth-jwt`, but for [G], which is `ryanuber/go-glob`, and
 /// [C], the validator of `hashicorp/cap`.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_role_is_held_against_a_token_as_vault_does_it() {
     let cases: Vec<(&str, Value, Decision, &str)> = vec![
         ("pathLogin: the type is jwt", role(json!({})), Admitted, ""),
