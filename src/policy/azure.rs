@@ -1,34 +1,842 @@
-//! TODO
+//! Azure: the federated identity credentials of an application or of a managed identity.
+//!
+//! Microsoft Entra compares issuer, subject and audience of a token with those of a credential, letter
+//! by letter (Microsoft's documentation, "Workload identity federation"). There are no wildcards for an
+//! issuer of one's own, and no other claim is looked at.
 
-use serde_json::Value;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
 
-use super::{BadPolicy, Change, Document, Presented, Verdict};
+use super::difference::difference;
+use super::{BadPolicy, Change, Check, Document, Part, Presented, Verdict};
+use crate::domain::pattern::Pattern;
 
-/// TODO
+/// The credentials of one application or managed identity.
 #[derive(Clone, Debug)]
-pub struct Policy;
+pub struct Policy {
+    credentials: Vec<Credential>,
+}
 
-/// Whether a document is one of these.
-pub fn recognizes(_document: &Value) -> bool {
-    false
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Credential {
+    /// Before the names of its members, e.g. `value[0].`.
+    place: String,
+    name: Option<String>,
+    issuer: String,
+    who: Who,
+    audience: String,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Who {
+    Subject(String),
+    /// `claimsMatchingExpression` of a flexible credential: its text.
+    Expression(String),
+}
+
+/// How many credentials an application or a managed identity can have ("Important considerations and
+/// restrictions for federated identity credentials").
+const MOST: usize = 20;
+
+/// The longest issuer, subject and audience, in characters (ibid.).
+const LONGEST: usize = 600;
+
+/// Whether a document is one of these: a credential as `az … show` prints it, a list, Microsoft Graph's
+/// `value`, or the resource manager's `properties`. An empty list is Azure's answer for an application
+/// without credentials.
+pub fn recognizes(document: &Value) -> bool {
+    match document {
+        Value::Array(items) => items.iter().all(is_credential),
+        Value::Object(members) => match members.get("value") {
+            Some(Value::Array(items)) => items.iter().all(is_credential),
+            _ => is_credential(document),
+        },
+        _ => false,
+    }
+}
+
+fn is_credential(value: &Value) -> bool {
+    let members = value.get("properties").unwrap_or(value);
+    members.get("issuer").is_some_and(Value::is_string)
+        && ["subject", "audiences", "claimsMatchingExpression"]
+            .iter()
+            .any(|name| members.get(name).is_some())
 }
 
 impl Policy {
-    /// Reads the documents.
+    /// Reads the documents: each holds one credential or a list.
     ///
     /// # Errors
-    /// [`BadPolicy`] names the place.
-    pub fn read(_documents: &[Document]) -> Result<Self, BadPolicy> {
-        Ok(Self)
+    /// [`BadPolicy`] names the place of what Azure would not store.
+    pub fn read(documents: &[Document]) -> Result<Self, BadPolicy> {
+        let mut credentials: Vec<Credential> = Vec::new();
+        for document in documents {
+            let start = match documents {
+                [_] => String::new(),
+                _ => format!("{}: ", document.name),
+            };
+            let (list, items) = match (&document.value, document.value.get("value")) {
+                (Value::Array(items), _) => ("", items.as_slice()),
+                (_, Some(Value::Array(items))) => ("value", items.as_slice()),
+                (one, _) => {
+                    credentials.push(Credential::read(&start, one)?);
+                    continue;
+                }
+            };
+            for (index, item) in items.iter().enumerate() {
+                credentials.push(Credential::read(&format!("{start}{list}[{index}]."), item)?);
+            }
+        }
+        if credentials.len() > MOST {
+            return Err(BadPolicy::at(
+                "credentials",
+                format!(
+                    "there are {}, but an application or a managed identity can have {MOST}; give \
+                     those of one at a time",
+                    credentials.len()
+                ),
+            ));
+        }
+        for (index, one) in credentials.iter().enumerate() {
+            let before = &credentials[..index];
+            if let Some(same) = before
+                .iter()
+                .find(|other| other.issuer == one.issuer && other.who == one.who)
+            {
+                return Err(BadPolicy::at(
+                    format!("{}subject", one.place),
+                    format!(
+                        "is the same as `{}subject`, with the same issuer: issuer and subject \
+                         together must be unique",
+                        same.place
+                    ),
+                ));
+            }
+            if one.name.is_some() && before.iter().any(|other| other.name == one.name) {
+                return Err(BadPolicy::at(
+                    format!("{}name", one.place),
+                    "is another credential's as well; names must be unique",
+                ));
+            }
+        }
+        Ok(Self { credentials })
     }
 
-    /// What it says about a token.
-    pub fn evaluate(&self, _presented: &Presented) -> Verdict {
-        Verdict::of(Vec::new())
+    /// What it says about a token: what the credential says that comes nearest.
+    pub fn evaluate(&self, presented: &Presented) -> Verdict {
+        let Some(nearest) = self.nearest(presented) else {
+            return Verdict::of(vec![Check::new(
+                "credentials",
+                Part::Issuer,
+                "equals",
+                false,
+                "there is no federated identity credential at all (AADSTS70025)",
+            )]);
+        };
+        let mut checks = nearest.checks(presented);
+        let is_full = self.credentials.len() == MOST;
+        if let (true, Some(failed)) = (is_full, checks.iter_mut().find(|c| !c.why.is_empty())) {
+            failed.why.push_str(
+                "; all 20 credentials are used, so one must be deleted before another is added",
+            );
+        }
+        Verdict::of(checks)
     }
 
-    /// The smallest change with which it admits the token, and the policy after it.
-    pub fn admitting(&self, _presented: &Presented) -> Option<(Change, Self)> {
-        None
+    /// The smallest change with which it admits the token, and the policy after it: a credential more,
+    /// or another audience, issuer or subject in one that was meant for this token. Nothing if all 20
+    /// are used for something else.
+    pub fn admitting(&self, presented: &Presented) -> Option<(Change, Self)> {
+        let (issuer, subject) = (presented.text("iss")?, presented.text("sub")?);
+        let audience = presented.text("aud")?;
+        let fits = |text: &str| (1..=LONGEST).contains(&text.chars().count());
+        let storable = [issuer, subject, audience].into_iter().all(fits)
+            && issuer.trim() == issuer
+            && !self.evaluate(presented).admits();
+        if !storable {
+            return None;
+        }
+        let mut after = self.clone();
+        let meant = after
+            .credentials
+            .iter_mut()
+            .find(|one| one.is_meant_for(issuer, subject));
+        if let Some(one) = meant {
+            let before = one.clone();
+            issuer.clone_into(&mut one.issuer);
+            one.who = Who::Subject(subject.to_owned());
+            audience.clone_into(&mut one.audience);
+            let change = Change {
+                place: before.place.trim_end_matches('.').to_owned(),
+                what: format!(
+                    "set issuer `{issuer}`, subject `{subject}` and audience `{audience}` in the \
+                     credential{}",
+                    before
+                        .name
+                        .as_ref()
+                        .map_or(String::new(), |name| format!(" `{name}`"))
+                ),
+                before: Some(before.to_json().to_string()),
+                after: one.to_json().to_string(),
+            };
+            return Some((change, after));
+        }
+        if self.credentials.len() >= MOST {
+            return None;
+        }
+        let added = Credential {
+            place: format!("[{}].", self.credentials.len()),
+            name: Some(self.free_name(issuer, subject)),
+            issuer: issuer.to_owned(),
+            who: Who::Subject(subject.to_owned()),
+            audience: audience.to_owned(),
+        };
+        let change = Change {
+            place: "credentials".to_owned(),
+            what: format!(
+                "add a credential with issuer `{issuer}`, subject `{subject}` and audience \
+                 `{audience}` (it will be number {} of {MOST})",
+                self.credentials.len() + 1
+            ),
+            before: None,
+            after: added.to_json().to_string(),
+        };
+        after.credentials.push(added);
+        Some((change, after))
+    }
+
+    /// Most of the three hold; of several, where the subject is equal for longest.
+    fn nearest(&self, presented: &Presented) -> Option<&Credential> {
+        let subject = presented.text("sub").unwrap_or_default();
+        let likeness = |one: &Credential| {
+            let checks = one.checks(presented);
+            let failing = checks.iter().filter(|check| !check.why.is_empty()).count();
+            let common = match &one.who {
+                Who::Subject(text) => common_start(text, subject),
+                Who::Expression(_) => 0,
+            };
+            (std::cmp::Reverse(failing), common)
+        };
+        // `max_by_key` would take the last of equals.
+        self.credentials
+            .iter()
+            .rev()
+            .max_by_key(|one| likeness(one))
+    }
+
+    fn free_name(&self, issuer: &str, subject: &str) -> String {
+        let name = |text: &str| {
+            let digest = digest(&SHA256, text.as_bytes());
+            let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+            format!("runmint-{}", &hex.collect::<String>()[..16])
+        };
+        let usual = name(subject);
+        let is_taken = |one: &Credential| one.name.as_ref() == Some(&usual);
+        if self.credentials.iter().any(is_taken) {
+            return name(&format!("{issuer}\n{subject}"));
+        }
+        usual
+    }
+}
+
+impl Credential {
+    fn read(start: &str, value: &Value) -> Result<Self, BadPolicy> {
+        let place = |member: &str| format!("{start}{member}");
+        let outside = value.as_object();
+        let outside = outside.ok_or_else(|| {
+            BadPolicy::at(
+                start.trim_end_matches('.'),
+                "is no object with `issuer`, `subject` and `audiences`",
+            )
+        })?;
+        let (members, inside) = match outside.get("properties") {
+            Some(Value::Object(properties)) => (properties, format!("{start}properties.")),
+            _ => (outside, start.to_owned()),
+        };
+        let name = match outside.get("name") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) if is_name(name) => Some(name.clone()),
+            Some(name) => {
+                return Err(BadPolicy::at(
+                    place("name"),
+                    format!(
+                        "is {name}; a name has 3 to 120 letters, digits, `-` and `_`, and begins \
+                         with a letter or a digit"
+                    ),
+                ));
+            }
+        };
+        let issuer = text(members, "issuer", &inside)?;
+        if issuer.trim() != issuer {
+            return Err(BadPolicy::at(
+                format!("{inside}issuer"),
+                "begins or ends with a blank, which Azure refuses; remove it",
+            ));
+        }
+        let expression = members.get("claimsMatchingExpression");
+        let has_subject = members.get("subject").is_some_and(|s| !s.is_null());
+        let who = match expression.filter(|expression| !expression.is_null()) {
+            Some(_) if has_subject => {
+                return Err(BadPolicy::at(
+                    format!("{inside}claimsMatchingExpression"),
+                    "stands beside a `subject`; a credential has one of them",
+                ));
+            }
+            Some(expression) => {
+                let value = expression.get("value").and_then(Value::as_str);
+                Who::Expression(value.map_or_else(|| expression.to_string(), str::to_owned))
+            }
+            None => Who::Subject(text(members, "subject", &inside)?),
+        };
+        Ok(Self {
+            name,
+            issuer,
+            who,
+            audience: audience(members, &inside)?,
+            place: inside,
+        })
+    }
+
+    /// Issuer, subject, audience: the order in which Entra's messages tell them apart.
+    fn checks(&self, presented: &Presented) -> Vec<Check> {
+        let place = |member: &str| format!("{}{member}", self.place);
+        let issuer = equals(
+            place("issuer"),
+            Part::Issuer,
+            &self.issuer,
+            presented.text("iss"),
+            "700211",
+        );
+        let subject = match &self.who {
+            Who::Subject(subject) => equals(
+                place("subject"),
+                Part::Subject,
+                subject,
+                presented.text("sub"),
+                "700213",
+            ),
+            Who::Expression(expression) => Check::new(
+                place("claimsMatchingExpression"),
+                Part::Subject,
+                "claimsMatchingExpression",
+                false,
+                "flexible credentials are for GitHub, GitLab and HCP Terraform only, not for an \
+                 issuer of one's own; write one credential with a `subject` for each workspace and \
+                 phase",
+            )
+            .wanting([expression])
+            .finding(presented.text("sub")),
+        };
+        let audience = match presented.claims.get("aud") {
+            Some(Value::Array(_)) => Check::unknown(
+                place("audiences[0]"),
+                Part::Audience,
+                "equals",
+                "the token's `aud` is a list; what Azure makes of one is not documented",
+            )
+            .wanting([&self.audience])
+            .finding(presented.texts("aud")),
+            _ => equals(
+                place("audiences[0]"),
+                Part::Audience,
+                &self.audience,
+                presented.text("aud"),
+                "700212",
+            ),
+        };
+        vec![issuer, subject, audience]
+    }
+
+    /// Whether it can only have been written for this issuer and subject: there is no room for another
+    /// beside it, or it differs by what was mistyped.
+    fn is_meant_for(&self, issuer: &str, subject: &str) -> bool {
+        let plain = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+        if plain(&self.issuer) != plain(issuer) {
+            return false;
+        }
+        match &self.who {
+            Who::Subject(own) => {
+                own.trim() == subject
+                    || (own.contains('*') && Pattern(own.clone()).matches(subject))
+            }
+            Who::Expression(_) => false,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut members = Map::new();
+        if let Some(name) = &self.name {
+            members.insert("name".to_owned(), json!(name));
+        }
+        members.insert("issuer".to_owned(), json!(self.issuer));
+        match &self.who {
+            Who::Subject(subject) => members.insert("subject".to_owned(), json!(subject)),
+            Who::Expression(value) => members.insert(
+                "claimsMatchingExpression".to_owned(),
+                json!({"value": value, "languageVersion": 1}),
+            ),
+        };
+        members.insert("audiences".to_owned(), json!([self.audience]));
+        Value::Object(members)
+    }
+}
+
+/// The codes are Microsoft's ("Microsoft Entra authentication and authorization error codes").
+fn equals(place: String, part: Part, wanted: &str, found: Option<&str>, code: &str) -> Check {
+    let claim = match part {
+        Part::Issuer => "iss",
+        Part::Audience => "aud",
+        _ => "sub",
+    };
+    let why = match found {
+        None => format!("the token has no `{claim}` that is a text"),
+        Some(found) if found == wanted => String::new(),
+        Some(found) => {
+            let how = difference(wanted, found);
+            let code = if found.eq_ignore_ascii_case(wanted) {
+                "7002138"
+            } else {
+                code
+            };
+            format!("`{claim}` {how} (AADSTS{code}, or AADSTS70021)")
+        }
+    };
+    Check::new(place, part, "equals", why.is_empty(), why)
+        .wanting([wanted])
+        .finding(found)
+}
+
+fn text(members: &Map<String, Value>, name: &str, place: &str) -> Result<String, BadPolicy> {
+    let refuse = |what: String| Err(BadPolicy::at(format!("{place}{name}"), what));
+    match members.get(name) {
+        Some(Value::String(text)) if text.is_empty() => refuse("is empty".to_owned()),
+        Some(Value::String(text)) if text.chars().count() > LONGEST => {
+            refuse(format!("is longer than {LONGEST} characters"))
+        }
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) if !other.is_null() => refuse(format!("is {other}; it must be a text")),
+        _ => refuse("is missing".to_owned()),
+    }
+}
+
+fn audience(members: &Map<String, Value>, place: &str) -> Result<String, BadPolicy> {
+    let refuse = |what: &str| Err(BadPolicy::at(format!("{place}audiences"), what));
+    match members.get("audiences") {
+        Some(Value::Array(items)) => match items.as_slice() {
+            [Value::String(one)] if (1..=LONGEST).contains(&one.chars().count()) => Ok(one.clone()),
+            [Value::String(_)] => refuse("must hold a text of 1 to 600 characters"),
+            _ => refuse("must hold exactly one audience, as a text in a list"),
+        },
+        Some(_) => refuse("must be a list with one audience"),
+        None => refuse("is missing; it must be a list with one audience"),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (3..=120).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// In characters.
+fn common_start(one: &str, other: &str) -> usize {
+    one.chars()
+        .zip(other.chars())
+        .take_while(|(a, b)| a == b)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Decision::{self, Admitted, Refused, Undecided};
+
+    const SUBJECT: &str = "organization:acme:project:p:workspace:prod:run_phase:plan";
+    const AUDIENCE: &str = "api://AzureADTokenExchange";
+
+    fn run() -> Presented {
+        presented(
+            &json!({"iss": "https://ci.example.com", "sub": SUBJECT, "aud": AUDIENCE,
+            "terraform_workspace_name": "prod"}),
+        )
+    }
+
+    fn presented(claims: &Value) -> Presented {
+        Presented {
+            claims: claims.as_object().unwrap().clone(),
+            role_arn: None,
+        }
+    }
+
+    fn read(value: Value) -> Result<Policy, BadPolicy> {
+        Policy::read(&[Document {
+            name: "f.json".to_owned(),
+            value,
+        }])
+    }
+
+    fn credential(issuer: &str, subject: &str, audience: &str) -> Value {
+        json!({"name": "runmint-1", "issuer": issuer, "subject": subject, "audiences": [audience]})
+    }
+
+    fn good() -> Value {
+        credential("https://ci.example.com", SUBJECT, AUDIENCE)
+    }
+
+    fn with(mut value: Value, member: &str, new: Value) -> Value {
+        value[member] = new;
+        value
+    }
+
+    /// What stands in a document, what is said of the run's token, and what the reason holds. The
+    /// sources: [A] "Workload identity federation" and "Important considerations and restrictions for
+    /// federated identity credentials" of Microsoft's documentation; [B] its list of error codes; [C]
+    /// Azure/login issues 515 and 517; [D] the documentation of flexible federated identity credentials;
+    /// [E] what `az` and Microsoft Graph print.
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn credentials_are_held_against_a_token_as_entra_does_it() {
+        let list = |values: Vec<Value>| json!(values);
+        let other = with(
+            credential("https://ci.example.com", "x", AUDIENCE),
+            "name",
+            json!("other"),
+        );
+        let flexible = json!({"name": "flexible", "issuer": "https://ci.example.com", "subject": null,
+            "claimsMatchingExpression": {"value": "claims['sub'] matches 'organization:acme:*'",
+            "languageVersion": 1}, "audiences": [AUDIENCE]});
+        let cases: Vec<(&str, Value, Decision, &str)> = vec![
+            ("[A] all three are equal", good(), Admitted, ""),
+            (
+                "[E] a list of `az ad app`",
+                list(vec![other.clone(), good()]),
+                Admitted,
+                "",
+            ),
+            (
+                "[E] Graph's list",
+                json!({"@odata.context": "x", "value": [good()]}),
+                Admitted,
+                "",
+            ),
+            (
+                "[E] the resource manager's form",
+                json!({"name": "abc", "id": "/subscriptions/s",
+                "properties": {"issuer": "https://ci.example.com", "subject": SUBJECT,
+                "audiences": [AUDIENCE]}}),
+                Admitted,
+                "",
+            ),
+            (
+                "[E] a list of `az identity`",
+                list(vec![with(good(), "resourceGroup", json!("rg"))]),
+                Admitted,
+                "",
+            ),
+            ("[B] no credential", list(vec![]), Refused, "AADSTS70025"),
+            (
+                "[B] no credential, of Graph",
+                json!({"value": []}),
+                Refused,
+                "AADSTS70025",
+            ),
+            (
+                "[A] another issuer",
+                credential("https://app.terraform.io", SUBJECT, AUDIENCE),
+                Refused,
+                "AADSTS700211",
+            ),
+            (
+                "[C] a slash at the end of the issuer",
+                credential("https://ci.example.com/", SUBJECT, AUDIENCE),
+                Refused,
+                "trailing slash",
+            ),
+            (
+                "[A] the issuer in other letters",
+                credential("https://CI.example.com", SUBJECT, AUDIENCE),
+                Refused,
+                "AADSTS7002138",
+            ),
+            (
+                "[A] an issuer with a path",
+                credential("https://ci.example.com/oidc", SUBJECT, AUDIENCE),
+                Refused,
+                "iss",
+            ),
+            (
+                "[A] http is another issuer",
+                credential("http://ci.example.com", SUBJECT, AUDIENCE),
+                Refused,
+                "iss",
+            ),
+            (
+                "[A] another subject",
+                credential(
+                    "https://ci.example.com",
+                    "organization:acme:project:p:workspace:dev:run_phase:plan",
+                    AUDIENCE,
+                ),
+                Refused,
+                "AADSTS700213",
+            ),
+            (
+                "[A] the other phase",
+                credential(
+                    "https://ci.example.com",
+                    &SUBJECT.replace("plan", "apply"),
+                    AUDIENCE,
+                ),
+                Refused,
+                "the token `plan`",
+            ),
+            (
+                "[C] the subject in other letters",
+                credential(
+                    "https://ci.example.com",
+                    &SUBJECT.replace("prod", "Prod"),
+                    AUDIENCE,
+                ),
+                Refused,
+                "AADSTS7002138",
+            ),
+            (
+                "[A] `*` is no wildcard",
+                credential(
+                    "https://ci.example.com",
+                    &SUBJECT.replace("plan", "*"),
+                    AUDIENCE,
+                ),
+                Refused,
+                "`*` is no wildcard",
+            ),
+            (
+                "[A] the beginning is not enough",
+                credential(
+                    "https://ci.example.com",
+                    SUBJECT.trim_end_matches(":plan"),
+                    AUDIENCE,
+                ),
+                Refused,
+                "goes on with `:plan`",
+            ),
+            (
+                "[A] a longer name",
+                credential(
+                    "https://ci.example.com",
+                    &SUBJECT.replace("prod", "prod-x"),
+                    AUDIENCE,
+                ),
+                Refused,
+                "sub",
+            ),
+            (
+                "[A] a blank at the end of the subject",
+                credential("https://ci.example.com", &format!("{SUBJECT} "), AUDIENCE),
+                Refused,
+                "blanks",
+            ),
+            (
+                "[A] another audience",
+                credential("https://ci.example.com", SUBJECT, "x"),
+                Refused,
+                "AADSTS700212",
+            ),
+            (
+                "[A] another cloud's audience",
+                credential(
+                    "https://ci.example.com",
+                    SUBJECT,
+                    "api://AzureADTokenExchangeUSGov",
+                ),
+                Refused,
+                "aud",
+            ),
+            (
+                "[A] the audience in other letters",
+                credential(
+                    "https://ci.example.com",
+                    SUBJECT,
+                    "api://azureadtokenexchange",
+                ),
+                Refused,
+                "AADSTS7002138",
+            ),
+            (
+                "[D] a flexible credential",
+                flexible,
+                Refused,
+                "flexible credentials are for GitHub",
+            ),
+            (
+                "[D] a subject, and no expression",
+                with(good(), "claimsMatchingExpression", Value::Null),
+                Admitted,
+                "",
+            ),
+            (
+                "[A] no other claim counts",
+                with(good(), "description", json!("prod only")),
+                Admitted,
+                "",
+            ),
+            (
+                "[A] the nearest one is shown",
+                list(vec![
+                    other,
+                    credential(
+                        "https://ci.example.com",
+                        &SUBJECT.replace("plan", "apply"),
+                        AUDIENCE,
+                    ),
+                ]),
+                Refused,
+                "the token `plan`",
+            ),
+        ];
+        for (name, value, decision, said) in cases {
+            assert!(recognizes(&value), "{name}");
+            let verdict = read(value).unwrap().evaluate(&run());
+            assert_eq!(verdict.decision, decision, "{name}");
+            let why = verdict.first_failure().map_or("", |check| &check.why);
+            assert!(why.contains(said), "{name}: {why}");
+            assert_eq!(why.is_empty(), decision == Admitted, "{name}: {why}");
+        }
+        let mut of_two = run();
+        of_two.claims["aud"] = json!([AUDIENCE, "x"]);
+        assert_eq!(read(good()).unwrap().evaluate(&of_two).decision, Undecided);
+        assert_eq!(
+            read(good())
+                .unwrap()
+                .evaluate(&presented(&json!({})))
+                .decision,
+            Refused
+        );
+    }
+
+    #[test]
+    fn what_azure_would_not_store_is_refused_with_its_place() {
+        let many = |count: usize| {
+            let one = |index: usize| {
+                json!({"name": format!("runmint-{index}"), "issuer": "https://ci.example.com",
+                    "subject": format!("s{index}"), "audiences": [AUDIENCE]})
+            };
+            json!((0..count).map(one).collect::<Vec<_>>())
+        };
+        for (value, said) in [
+            (
+                with(good(), "audiences", json!([])),
+                "audiences: must hold exactly one",
+            ),
+            (
+                with(good(), "audiences", json!(["a", "b"])),
+                "audiences: must hold exactly one",
+            ),
+            (
+                with(good(), "audiences", json!("a")),
+                "audiences: must be a list",
+            ),
+            (with(good(), "audiences", json!([""])), "1 to 600"),
+            (
+                with(good(), "name", json!("organization:acme")),
+                "name: is ",
+            ),
+            (with(good(), "name", json!("ab")), "3 to 120"),
+            (with(good(), "name", json!("-abc")), "begins with a letter"),
+            (
+                with(good(), "issuer", json!(" https://ci.example.com")),
+                "issuer: begins or ends",
+            ),
+            (with(good(), "subject", json!("")), "subject: is empty"),
+            (
+                with(good(), "subject", json!("x".repeat(601))),
+                "subject: is longer than 600",
+            ),
+            (with(good(), "subject", json!(7)), "subject: is 7"),
+            (
+                with(good(), "claimsMatchingExpression", json!({"value": "x"})),
+                "one of them",
+            ),
+            (
+                json!({"value": [good(), with(good(), "name", json!("two"))]}),
+                "value[1].subject: is the same as `value[0].subject`",
+            ),
+            (
+                json!([good(), with(good(), "subject", json!("x"))]),
+                "[1].name: is another",
+            ),
+            (many(21), "there are 21"),
+        ] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(read(many(20)).is_ok());
+    }
+
+    #[test]
+    fn the_smallest_change_admits_the_run() {
+        let cases = [
+            (json!([]), "add a credential"),
+            (
+                credential("https://app.terraform.io", SUBJECT, AUDIENCE),
+                "add a credential",
+            ),
+            (
+                credential("https://ci.example.com", "x", AUDIENCE),
+                "add a credential",
+            ),
+            (
+                credential("https://ci.example.com/", SUBJECT, AUDIENCE),
+                "in the credential `runmint-1`",
+            ),
+            (
+                credential("https://ci.example.com", SUBJECT, "x"),
+                "in the credential `runmint-1`",
+            ),
+            (
+                credential(
+                    "https://ci.example.com",
+                    &SUBJECT.replace("plan", "*"),
+                    AUDIENCE,
+                ),
+                "in the credential `runmint-1`",
+            ),
+        ];
+        for (value, said) in cases {
+            let (change, after) = read(value).unwrap().admitting(&run()).unwrap();
+            assert!(change.what.contains(said), "{}", change.what);
+            assert!(after.evaluate(&run()).admits());
+            assert!(read(serde_json::from_str(&change.after).unwrap()).is_ok());
+        }
+        assert!(read(good()).unwrap().admitting(&run()).is_none());
+    }
+
+    #[test]
+    fn where_all_twenty_are_used_one_must_go_first() {
+        let one = |index: usize| {
+            json!({"name": format!("runmint-{index}"), "issuer": "https://ci.example.com",
+                "subject": format!("s{index}"), "audiences": [AUDIENCE]})
+        };
+        let policy = read(json!((0..20).map(one).collect::<Vec<_>>())).unwrap();
+        assert!(policy.admitting(&run()).is_none());
+        let verdict = policy.evaluate(&run());
+        let why = &verdict.first_failure().unwrap().why;
+        assert!(why.contains("one must be deleted"), "{why}");
+    }
+
+    #[test]
+    fn other_documents_are_not_taken_for_credentials() {
+        for value in [
+            json!({"issuer": "https://ci.example.com", "jwks_uri": "x"}),
+            json!({"Version": "2012-10-17"}),
+            json!({"conditional_access": "x"}),
+            json!({"role_type": "jwt"}),
+            json!("x"),
+            json!([1]),
+        ] {
+            assert!(!recognizes(&value), "{value}");
+        }
     }
 }

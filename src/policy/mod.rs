@@ -7,6 +7,7 @@
 
 pub mod aws;
 pub mod azure;
+mod difference;
 mod document;
 pub mod eks;
 pub mod gcp;

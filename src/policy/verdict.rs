@@ -131,6 +131,22 @@ impl Verdict {
     }
 }
 
+impl Change {
+    /// Several changes as one; nothing if there are none.
+    pub(super) fn together(changes: &[Self]) -> Option<Self> {
+        let join = |of: fn(&Self) -> Option<&String>, between: &str| {
+            let texts: Vec<&str> = changes.iter().filter_map(of).map(String::as_str).collect();
+            (!texts.is_empty()).then(|| texts.join(between))
+        };
+        Some(Self {
+            place: join(|change| Some(&change.place), ", ")?,
+            what: join(|change| Some(&change.what), "; ")?,
+            before: join(|change| change.before.as_ref(), "\n"),
+            after: join(|change| Some(&change.after), "\n")?,
+        })
+    }
+}
+
 impl Check {
     /// A condition that holds.
     pub fn holds(place: impl Into<String>, part: Part, operator: &str) -> Self {

@@ -142,7 +142,8 @@ impl Value {
             Self::Object(members) => !members.is_empty(),
             Self::Call(_, argument) => argument.is_long(),
             Self::List(items) => items.len() > 1 || items.iter().any(Self::is_long),
-            Self::Expression(text) => text.contains('\n'),
+            // A heredoc does not break the row, though it has several lines.
+            Self::Expression(text) => text.contains('\n') && !text.starts_with("<<"),
             Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
         }
     }

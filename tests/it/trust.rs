@@ -2,6 +2,10 @@
 //! would read it, lets that run's tokens in, and those of no neighbour.
 
 mod aws;
+mod azure;
+mod documents;
+mod hcp;
+mod vault;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
