@@ -4,12 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cel::Value;
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
+};
 
 use super::Dialect;
+use super::functions::template_of;
 
 /// Evaluation takes up to 40 kB of stack for each level, and has 2 MB.
 const DEEPEST: usize = 24;
+
+/// The names of types, to compare `type(…)` with.
+const TYPES: &[&str] = &[
+    "bool", "bytes", "double", "int", "list", "map", "string", "uint",
+];
 
 /// What is known of a value before it is there. Claims are [`Kind::Any`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +30,11 @@ pub(super) enum Kind {
     List,
     Map,
     Null,
+    /// A value that may be missing: `claims.?x`.
+    Optional,
     Text,
+    /// What `type(…)` gives.
+    Type,
     Uint,
 }
 
@@ -52,7 +64,9 @@ impl Kind {
             Self::List => "a list",
             Self::Map => "a map",
             Self::Null => "null",
+            Self::Optional => "an optional value (`.orValue(…)` makes a plain one of it)",
             Self::Text => "a text",
+            Self::Type => "a type",
         }
     }
 
@@ -68,42 +82,6 @@ impl Kind {
         if self == other { self } else { Self::Any }
     }
 }
-
-/// The functions that expressions may call: name, target, arguments, result. A list that is closed:
-/// what is not in it is refused when it is saved, not when a run needs a token.
-const FUNCTIONS: &[(&str, Option<Kind>, &[Kind], Kind)] = &[
-    ("charAt", Some(Kind::Text), &[Kind::Int], Kind::Text),
-    ("contains", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("double", None, &[Kind::Any], Kind::Double),
-    ("endsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("indexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
-    ("int", None, &[Kind::Any], Kind::Int),
-    ("join", Some(Kind::List), &[], Kind::Text),
-    ("join", Some(Kind::List), &[Kind::Text], Kind::Text),
-    ("lastIndexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
-    ("lowerAscii", Some(Kind::Text), &[], Kind::Text),
-    ("matches", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    (
-        "replace",
-        Some(Kind::Text),
-        &[Kind::Text, Kind::Text],
-        Kind::Text,
-    ),
-    ("size", None, &[Kind::Any], Kind::Int),
-    ("size", Some(Kind::Any), &[], Kind::Int),
-    ("split", Some(Kind::Text), &[Kind::Text], Kind::List),
-    ("startsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("string", None, &[Kind::Any], Kind::Text),
-    ("substring", Some(Kind::Text), &[Kind::Int], Kind::Text),
-    (
-        "substring",
-        Some(Kind::Text),
-        &[Kind::Int, Kind::Int],
-        Kind::Text,
-    ),
-    ("trim", Some(Kind::Text), &[], Kind::Text),
-    ("upperAscii", Some(Kind::Text), &[], Kind::Text),
-];
 
 /// What is wrong, and with which node.
 pub(super) struct Fault {
@@ -165,6 +143,7 @@ impl Checker {
                 match self.variables.get(name) {
                     _ if known.contains(&name.as_str()) => Ok(Kind::Map),
                     Some(kind) => Ok(*kind),
+                    None if !self.is_bounded() && TYPES.contains(&name.as_str()) => Ok(Kind::Type),
                     None => fault(
                         node.id,
                         format!(
@@ -190,13 +169,24 @@ impl Checker {
                 LiteralValue::UInt(_) => Kind::Uint,
             }),
             Expr::Select(select) => match self.check(&select.operand)? {
-                Kind::Any | Kind::Map if select.test => Ok(Kind::Bool),
+                Kind::Any | Kind::Map | Kind::Optional if select.test => Ok(Kind::Bool),
                 Kind::Any | Kind::Map => Ok(Kind::Any),
+                Kind::Optional => Ok(Kind::Optional),
                 other => fault(
                     node.id,
                     format!("{} has no member `{}`", other.name(), select.field),
                 ),
             },
+            Expr::Map(map) if !self.is_bounded() => {
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else {
+                        return fault(node.id, "messages cannot be made here");
+                    };
+                    self.check(&entry.key)?;
+                    self.check(&entry.value)?;
+                }
+                Ok(Kind::Map)
+            }
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => fault(
                 node.id,
                 "maps and messages cannot be made here; conditions and names need none",
@@ -239,9 +229,10 @@ impl Checker {
     }
 
     fn call(&mut self, id: u64, call: &CallExpr) -> Result<Kind, Fault> {
+        let name = qualified(call);
         let target = match &call.target {
-            Some(target) => Some(self.check(target)?),
-            None => None,
+            Some(target) if name == call.func_name => Some(self.check(target)?),
+            _ => None,
         };
         let mut kinds = Vec::with_capacity(call.args.len());
         for argument in &call.args {
@@ -255,10 +246,10 @@ impl Checker {
         {
             return result.or_else(|message| fault(id, message));
         }
-        let name = call.func_name.as_str();
-        let of_that_name = || FUNCTIONS.iter().filter(|(known, ..)| *known == name);
+        let functions = || self.dialect.functions();
+        let of_that_name = || functions().filter(|(known, ..)| *known == name);
         if of_that_name().next().is_none() {
-            let known: BTreeSet<_> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
+            let known: BTreeSet<_> = functions().map(|(known, ..)| *known).collect();
             let known: Vec<_> = known.into_iter().collect();
             return fault(
                 id,
@@ -287,8 +278,9 @@ impl Checker {
                 format!("there is no `{name}`{on} with ({})", with.join(", ")),
             );
         };
-        match name {
-            "matches" => check_pattern(&call.args)?,
+        match name.as_str() {
+            "extract" => check_template(&call.args)?,
+            "matches" => check_pattern(&call.args, self.is_bounded())?,
             "replace" if self.is_bounded() => check_written(&call.args)?,
             _ => {}
         }
@@ -329,17 +321,43 @@ fn check_written(arguments: &[IdedExpr]) -> Result<(), Fault> {
     }
 }
 
-/// A regular expression is written down, not taken from a claim, so that it can be checked now.
-fn check_pattern(arguments: &[IdedExpr]) -> Result<(), Fault> {
-    let Some(argument) = arguments.first() else {
+/// In a rule a regular expression is written down, not taken from a claim, so that it can be checked now.
+fn check_pattern(arguments: &[IdedExpr], is_bounded: bool) -> Result<(), Fault> {
+    let Some(argument) = arguments.last() else {
         return Ok(());
     };
     let Expr::Literal(LiteralValue::String(pattern)) = &argument.expr else {
-        return fault(argument.id, "a pattern must be written here, in quotes");
+        return match is_bounded {
+            true => fault(argument.id, "a pattern must be written here, in quotes"),
+            false => Ok(()),
+        };
     };
     regex::Regex::new(pattern.inner())
         .map(drop)
         .or_else(|error| fault(argument.id, format!("is no regular expression: {error}")))
+}
+
+/// A template that is written down is checked now.
+fn check_template(arguments: &[IdedExpr]) -> Result<(), Fault> {
+    let Some(argument) = arguments.first() else {
+        return Ok(());
+    };
+    let Expr::Literal(LiteralValue::String(template)) = &argument.expr else {
+        return Ok(());
+    };
+    template_of(template.inner())
+        .map(drop)
+        .or_else(|rule| fault(argument.id, format!("a template {rule}")))
+}
+
+/// The name of a function, with its library: `optional.of` is parsed as a call on `optional`.
+fn qualified(call: &CallExpr) -> String {
+    match call.target.as_deref().map(|target| &target.expr) {
+        Some(Expr::Ident(library)) if library == "optional" => {
+            format!("{library}.{}", call.func_name)
+        }
+        _ => call.func_name.clone(),
+    }
 }
 
 /// What an operator gives; nothing if the name is none of an operator.
@@ -380,7 +398,12 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
         | operators::LESS_EQUALS
         | operators::GREATER
         | operators::GREATER_EQUALS => {
-            let has_order = |kind| !matches!(kind, Kind::List | Kind::Map | Kind::Null);
+            let has_order = |kind| {
+                !matches!(
+                    kind,
+                    Kind::List | Kind::Map | Kind::Null | Kind::Optional | Kind::Type
+                )
+            };
             if comparable && has_order(first) && has_order(second) {
                 Ok(Kind::Bool)
             } else {
@@ -388,7 +411,12 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
             }
         }
         operators::ADD => {
-            let can = |kind| !matches!(kind, Kind::Bool | Kind::Map | Kind::Null);
+            let can = |kind| {
+                !matches!(
+                    kind,
+                    Kind::Bool | Kind::Map | Kind::Null | Kind::Optional | Kind::Type
+                )
+            };
             if first.may_be(second) && can(first) && can(second) {
                 Ok(if first == Kind::Any { second } else { first })
             } else {
@@ -420,7 +448,12 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
                 other.name()
             )),
         },
+        operators::OPT_INDEX | operators::OPT_SELECT => match first {
+            Kind::Any | Kind::List | Kind::Map | Kind::Optional => Ok(Kind::Optional),
+            other => Err(format!("{} has no members", other.name())),
+        },
         operators::INDEX => match (first, second) {
+            (Kind::Optional, _) => Ok(Kind::Optional),
             (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => {
                 Ok(Kind::Any)
             }
