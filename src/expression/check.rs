@@ -327,10 +327,10 @@ fn check_pattern(arguments: &[IdedExpr], is_bounded: bool) -> Result<(), Fault> 
         return Ok(());
     };
     let Expr::Literal(LiteralValue::String(pattern)) = &argument.expr else {
-        return match is_bounded {
-            true => fault(argument.id, "a pattern must be written here, in quotes"),
-            false => Ok(()),
-        };
+        if is_bounded {
+            return fault(argument.id, "a pattern must be written here, in quotes");
+        }
+        return Ok(());
     };
     regex::Regex::new(pattern.inner())
         .map(drop)
@@ -448,19 +448,25 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
                 other.name()
             )),
         },
-        operators::OPT_INDEX | operators::OPT_SELECT => match first {
-            Kind::Any | Kind::List | Kind::Map | Kind::Optional => Ok(Kind::Optional),
-            other => Err(format!("{} has no members", other.name())),
-        },
-        operators::INDEX => match (first, second) {
-            (Kind::Optional, _) => Ok(Kind::Optional),
-            (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => {
-                Ok(Kind::Any)
-            }
-            (Kind::List, other) => Err(format!("a list's index is a number, not {}", other.name())),
-            (other, _) => Err(format!("{} has no `[…]`", other.name())),
-        },
+        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => {
+            member(name, first, second)
+        }
         _ => return None,
     };
     Some(result)
+}
+
+/// What `[…]`, `[?…]` and `.?` give.
+fn member(name: &str, of: Kind, index: Kind) -> Result<Kind, String> {
+    let found = if name == operators::INDEX {
+        Kind::Any
+    } else {
+        Kind::Optional
+    };
+    match (of, index) {
+        (Kind::Optional, _) => Ok(Kind::Optional),
+        (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => Ok(found),
+        (Kind::List, other) => Err(format!("a list's index is a number, not {}", other.name())),
+        (other, _) => Err(format!("{} has no `[…]`", other.name())),
+    }
 }

@@ -49,6 +49,15 @@ pub enum Wanted {
     Texts,
 }
 
+/// What an expression gives where a text is wanted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Given {
+    /// Something else: what, in words.
+    Other(&'static str),
+    /// A text.
+    Text(String),
+}
+
 /// What expressions see: a token's claims under a name, and what else a dialect has.
 pub struct Variables(Context<'static, 'static>);
 
@@ -119,12 +128,22 @@ impl Expression {
     /// # Errors
     /// Why it gives none.
     pub fn text(&self, variables: &Variables) -> Result<String, String> {
-        match self.program.execute(&variables.0) {
-            Ok(Value::String(text)) => Ok(text.as_str().to_owned()),
-            Ok(other) => Err(format!(
-                "it gives {}, not a text; `string(…)` makes one of a number",
-                kind_of(&other).name()
+        match self.given(variables)? {
+            Given::Text(text) => Ok(text),
+            Given::Other(what) => Err(format!(
+                "it gives {what}, not a text; `string(…)` makes one of a number"
             )),
+        }
+    }
+
+    /// What it gives where a text is wanted.
+    ///
+    /// # Errors
+    /// Why it gives nothing, e.g. a claim that is not there.
+    pub fn given(&self, variables: &Variables) -> Result<Given, String> {
+        match self.program.execute(&variables.0) {
+            Ok(Value::String(text)) => Ok(Given::Text(text.as_str().to_owned())),
+            Ok(other) => Ok(Given::Other(kind_of(&other).name())),
             Err(error) => Err(error.to_string()),
         }
     }
