@@ -1,11 +1,10 @@
 //! The smallest change of a provider with which it takes a token.
 
-use serde_json::Value;
-
-use super::mapping::{Mapped, assertion, compiled, mapped};
+use super::formula::{Formula, Mapped};
+use super::mapping::assertion;
 use super::provider::{Provider, mapping_place};
 use crate::domain::subject::MAX_GCP_LENGTH;
-use crate::expression::Wanted;
+use crate::expression::Variables;
 use crate::policy::{Change, Outcome, Presented};
 
 /// IAM's limits (REST reference, `workloadIdentityPools.providers`): audiences of a provider, characters
@@ -72,28 +71,28 @@ impl Provider {
         Some(change)
     }
 
-    fn admit_issuer(&mut self, presented: &Presented) -> Option<Option<Change>> {
+    fn admit_issuer(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let issuer = presented.text("iss")?;
         if issuer == self.issuer {
-            return Some(None);
+            return Some(Vec::new());
         }
         if !issuer.starts_with("https://") {
             return None;
         }
         let before = std::mem::replace(&mut self.issuer, issuer.to_owned());
-        Some(Some(Change {
+        Some(vec![Change {
             place: self.place("oidc.issuerUri"),
             what: format!("set the issuer to `{issuer}`"),
             before: Some(before),
             after: issuer.to_owned(),
-        }))
+        }])
     }
 
-    fn admit_audience(&mut self, presented: &Presented) -> Option<Option<Change>> {
+    fn admit_audience(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let found = presented.texts("aud");
         let (taken, is_default) = self.audiences().unwrap_or_default();
         if found.iter().any(|found| taken.iter().any(|t| t == found)) {
-            return Some(None);
+            return Some(Vec::new());
         }
         let audience = *found.first()?;
         // A list switches the provider's full name off: who uses it keeps it.
@@ -108,33 +107,34 @@ impl Provider {
         } else {
             ""
         };
-        Some(Some(Change {
+        Some(vec![Change {
             place: self.place("oidc.allowedAudiences"),
             what: format!("add the audience `{audience}`{kept}"),
             before: None,
             after: audiences.join("\n"),
-        }))
+        }])
     }
 
     fn admit_mapping(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let claims = assertion(presented);
         let mut changes = Vec::new();
-        let fits = |source: &str| match mapped(source, &claims) {
+        let fits = |source: &str| match Formula::mapping(source).map(&claims) {
             Mapped::Text(text) => text.len() <= MAX_GCP_LENGTH,
             _ => false,
         };
-        let subject = self.mapping.get("google.subject").cloned();
+        let subject = self.mapping.get("google.subject");
+        let subject = subject.map(|formula| formula.source.clone());
         if !subject.as_deref().is_some_and(fits) {
             let source = shorter(subject.as_deref(), fits)?;
             changes.push(self.map("google.subject", Some(&source)));
         }
         let others = self.mapping.clone();
-        for (attribute, source) in &others {
-            let is_text = matches!(mapped(source, &claims), Mapped::Text(_));
+        for (attribute, formula) in &others {
+            let is_text = matches!(formula.map(&claims), Mapped::Text(_));
             if attribute == "google.subject" || attribute == "google.groups" || is_text {
                 continue;
             }
-            let as_text = as_text(source, &claims);
+            let as_text = as_text(&formula.source, &claims);
             changes.push(self.map(attribute, as_text.as_deref()));
         }
         Some(changes)
@@ -144,7 +144,9 @@ impl Provider {
     fn map(&mut self, attribute: &str, source: Option<&str>) -> Change {
         let place = self.place(&mapping_place(attribute));
         let before = match source {
-            Some(source) => self.mapping.insert(attribute.to_owned(), source.to_owned()),
+            Some(source) => self
+                .mapping
+                .insert(attribute.to_owned(), Formula::mapping(source)),
             None => self.mapping.remove(attribute),
         };
         Change {
@@ -153,33 +155,36 @@ impl Provider {
                 || format!("map `{attribute}` no more"),
                 |source| format!("map `{attribute}` to `{source}`"),
             ),
-            before,
+            before: before.map(|formula| formula.source),
             after: source.unwrap_or_default().to_owned(),
         }
     }
 
-    fn admit_condition(&mut self, presented: &Presented) -> Option<Option<Change>> {
+    fn admit_condition(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let (identity, _) = self.identity(presented);
         let outcome = self.condition_check(presented, &identity);
         if outcome.is_none_or(|check| check.outcome == Outcome::Holds) {
-            return Some(None);
+            return Some(Vec::new());
         }
-        let before = self.condition.clone()?;
+        let condition = self.condition.as_ref()?;
         // What is not understood here cannot be changed with a known result.
-        compiled(&before, Wanted::Bool).ok()?;
+        if condition.strangeness().is_some() {
+            return None;
+        }
+        let before = condition.source.clone();
         let subject = presented.text("sub")?;
         let addition = format!("assertion.sub == {}", quoted(subject));
         let after = format!("({before}) || {addition}");
         if after.chars().count() > LONGEST_CONDITION {
             return None;
         }
-        self.condition = Some(after.clone());
-        Some(Some(Change {
+        self.condition = Some(Formula::condition(&after));
+        Some(vec![Change {
             place: self.place("attributeCondition"),
             what: format!("add `|| {addition}`"),
             before: Some(before),
             after,
-        }))
+        }])
     }
 }
 
@@ -199,13 +204,13 @@ fn shorter(source: Option<&str>, fits: impl Fn(&str) -> bool) -> Option<String> 
 }
 
 /// The same mapping as a text, also where the claim is not there.
-fn as_text(source: &str, claims: &Value) -> Option<String> {
+fn as_text(source: &str, claims: &Variables) -> Option<String> {
     [
         format!("string({source})"),
         format!("has({source}) ? string({source}) : ''"),
     ]
     .into_iter()
-    .find(|source| matches!(mapped(source, claims), Mapped::Text(_)))
+    .find(|source| matches!(Formula::mapping(source).map(claims), Mapped::Text(_)))
 }
 
 /// A text of CEL.

@@ -61,13 +61,14 @@ impl Bindings {
             };
             let condition = match binding.get("condition") {
                 None | Some(Value::Null) => None,
-                Some(condition) => match condition.get("expression").and_then(Value::as_str) {
-                    Some(expression) => Some(expression.to_owned()),
-                    None => {
+                Some(condition) => {
+                    let expression = condition.get("expression").and_then(Value::as_str);
+                    let Some(expression) = expression else {
                         let what = "must be a CEL expression, in a text";
                         return Err(BadPolicy::at(at("condition.expression"), what));
-                    }
-                },
+                    };
+                    Some(expression.to_owned())
+                }
             };
             Ok(Binding {
                 role: role.to_owned(),
@@ -247,7 +248,8 @@ fn weakness(member: &str, binding: &Binding, providers: &[Provider]) -> Option<S
         ));
     }
     let attribute = member.split("/attribute.").nth(1)?.split('/').next()?;
-    let source = provider.mapping.get(&format!("attribute.{attribute}"))?;
+    let formula = provider.mapping.get(&format!("attribute.{attribute}"))?;
+    let source = formula.source.as_str();
     if super::weaknesses::is_of_ids(source) {
         return Some(format!(
             "`{member}` goes by an id, which is what a client says when it opens a run, while grants \

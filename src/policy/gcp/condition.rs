@@ -1,8 +1,7 @@
 //! The condition of a provider, and the texts that stand in it.
 
-use super::mapping::{Identity, compiled, plain};
+use super::mapping::Identity;
 use super::provider::Provider;
-use crate::expression::Wanted;
 use crate::policy::{Check, Part, Presented};
 
 impl Provider {
@@ -12,24 +11,26 @@ impl Provider {
         presented: &Presented,
         identity: &Identity,
     ) -> Option<Check> {
-        let source = self.condition.as_deref()?;
+        let formula = self.condition.as_ref()?;
+        let source = formula.source.as_str();
         let place = self.place("attributeCondition");
         let (part, operator) = (Part::Expression, "CEL");
         let seen = claims_in(source, presented);
-        let check = match compiled(source, Wanted::Bool) {
-            Err(why) => Check::unknown(place, part, operator, why),
-            Ok(expression) => match expression.holds(&identity.variables(presented)) {
-                Ok(true) => Check::holds(place, part, operator),
-                _ if identity.unknown.iter().any(|name| source.contains(name)) => {
-                    let why = "it looks at an attribute of which it is not known what it is";
-                    Check::unknown(place, part, operator, why)
-                }
-                Ok(false) => Check::new(place, part, operator, false, reason(source, presented)),
-                Err(why) => {
-                    let why = format!("it cannot be said, which counts as no: {}", plain(&why));
-                    Check::new(place, part, operator, false, why)
-                }
-            },
+        let check = match formula.holds(&identity.variables(presented)) {
+            None => {
+                let why = formula.strangeness().unwrap_or_default();
+                Check::unknown(place, part, operator, why)
+            }
+            Some(Ok(true)) => Check::holds(place, part, operator),
+            Some(_) if identity.unknown.iter().any(|name| source.contains(name)) => {
+                let why = "it looks at an attribute of which it is not known what it is";
+                Check::unknown(place, part, operator, why)
+            }
+            Some(Ok(false)) => Check::new(place, part, operator, false, reason(source, presented)),
+            Some(Err(why)) => {
+                let why = format!("it cannot be said, which counts as no: {why}");
+                Check::new(place, part, operator, false, why)
+            }
         };
         let seen = seen
             .into_iter()

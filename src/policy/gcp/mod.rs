@@ -8,6 +8,7 @@ mod admitting;
 mod bindings;
 mod condition;
 mod difference;
+mod formula;
 mod mapping;
 mod provider;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::difference;
+use super::formula::Formula;
 use crate::policy::{BadPolicy, Check, Part, Presented};
 
 /// A provider of a workload identity pool (IAM's REST reference,
@@ -20,9 +21,9 @@ pub(super) struct Provider {
     /// `oidc.allowedAudiences`.
     pub(super) audiences: Vec<String>,
     /// `attributeMapping`: an attribute and its CEL expression.
-    pub(super) mapping: BTreeMap<String, String>,
+    pub(super) mapping: BTreeMap<String, Formula>,
     /// `attributeCondition`; nothing if there is none.
-    pub(super) condition: Option<String>,
+    pub(super) condition: Option<Formula>,
     /// `disabled`.
     pub(super) is_disabled: bool,
     /// `state` is `DELETED`: it can be brought back for 30 days.
@@ -54,9 +55,8 @@ impl Provider {
             }
         }
         let reader = Reader { at, members };
-        let oidc = match members.get("oidc") {
-            Some(Value::Object(oidc)) => oidc,
-            _ => return Err(bad("oidc", "must be an object with `issuerUri`")),
+        let Some(Value::Object(oidc)) = members.get("oidc") else {
+            return Err(bad("oidc", "must be an object with `issuerUri`"));
         };
         let oidc = Reader {
             at: &format!("{at}oidc."),
@@ -68,13 +68,15 @@ impl Provider {
         let mapping = match members.get("attributeMapping") {
             None => BTreeMap::new(),
             Some(Value::Object(mapping)) => {
-                let texts = mapping.iter().map(|(name, source)| {
-                    let source = source.as_str().map(str::to_owned);
-                    source.map(|source| (name.clone(), source)).ok_or_else(|| {
-                        bad(&mapping_place(name), "must be a CEL expression, in a text")
-                    })
+                let formulas = mapping.iter().map(|(name, source)| {
+                    let formula = source.as_str().map(Formula::mapping);
+                    formula
+                        .map(|formula| (name.clone(), formula))
+                        .ok_or_else(|| {
+                            bad(&mapping_place(name), "must be a CEL expression, in a text")
+                        })
                 });
-                texts.collect::<Result<_, _>>()?
+                formulas.collect::<Result<_, _>>()?
             }
             Some(_) => return Err(bad("attributeMapping", "must be an object of texts")),
         };
@@ -85,7 +87,9 @@ impl Provider {
             issuer,
             audiences: oidc.texts("allowedAudiences")?,
             mapping,
-            condition: condition.filter(|source| !source.trim().is_empty()),
+            condition: condition
+                .filter(|source| !source.trim().is_empty())
+                .map(|source| Formula::condition(&source)),
             is_disabled: reader.flag("disabled")?,
             is_deleted: reader.text("state")?.as_deref() == Some("DELETED"),
         })

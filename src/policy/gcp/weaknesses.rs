@@ -54,7 +54,7 @@ impl Provider {
     }
 
     fn of_the_subject(&self) -> Option<Weakness> {
-        let source = self.mapping.get("google.subject")?;
+        let source = &self.mapping.get("google.subject")?.source;
         is_of_ids(source).then(|| Weakness {
             place: self.place(&mapping_place("google.subject")),
             what: "the subject is made of ids, which are what a client says when it opens a run, while \
@@ -68,7 +68,7 @@ impl Provider {
             place: self.place("attributeCondition"),
             what,
         };
-        let Some(source) = &self.condition else {
+        let Some(formula) = &self.condition else {
             return vec![weakness(
                 "there is no condition: every token that the issuer mints for this audience becomes a \
                  principal of the pool; write one such as \
@@ -76,6 +76,7 @@ impl Provider {
                     .to_owned(),
             )];
         };
+        let source = formula.source.as_str();
         if source.trim() == "true" {
             return vec![weakness(
                 "`true` lets in every token that the issuer mints for this audience".to_owned(),

@@ -156,18 +156,21 @@ fn longest_phase(scope: &Scope) -> usize {
 
 /// The expression of the attribute that bindings name: a subject without what is any.
 fn scope_source(scope: &Scope) -> String {
-    let mut parts: Vec<String> = CHOICES[0]
-        .iter()
-        .filter(|name| is_named(**name, scope))
-        .map(|name| format!("\"{}:\" + {}", name.label(), claim(name.label())))
+    let names = CHOICES[0].iter().filter(|name| is_named(**name, scope));
+    let mut parts: Vec<(&str, String)> = names
+        .map(|name| (name.label(), claim(name.label())))
         .collect();
     if scope.phases != Phases::Both {
-        parts.push("\"run_phase:\" + assertion.terraform_run_phase".to_owned());
+        parts.push(("run_phase", "assertion.terraform_run_phase".to_owned()));
     }
     if parts.is_empty() {
         return "\"any\"".to_owned();
     }
-    parts.join(" + \":\" + ")
+    let parts = parts.iter().enumerate().map(|(index, (label, claim))| {
+        let colon = if index == 0 { "" } else { ":" };
+        format!("\"{colon}{label}:\" + {claim}")
+    });
+    parts.collect::<Vec<_>>().join(" + ")
 }
 
 /// Who is let in by bindings of these patterns: what follows the pool in a member.

@@ -1,6 +1,7 @@
 //! Everything as Terraform.
 
 use super::{Account, IMPERSONATION, Plan};
+use crate::domain::phase::Phase;
 use crate::trust::hcl::{Block, Value, file, jsonencode};
 
 /// The file.
@@ -51,8 +52,9 @@ fn of_account(plan: &Plan, account: &Account) -> Vec<Block> {
     let (name, project) = account.name_and_project();
     let members: Vec<&str> = account.members.iter().map(String::as_str).collect();
     let about = match account.phase {
-        Some(phase) => format!("What a run of Terraform acts as when it does {phase}."),
-        None => "What a run of Terraform acts as.".to_owned(),
+        Some(Phase::Plan) => "What plans act as.",
+        Some(Phase::Apply) => "What applies act as.",
+        None => "What runs act as.",
     };
     let mut blocks = vec![
         Block::new(format!(r#"resource "google_service_account" "{label}""#))

@@ -8,6 +8,8 @@ use crate::domain::issuer::Issuer;
 use crate::domain::name::{Name, ProjectName};
 use crate::trust::Part;
 
+type Change = fn(&mut Options);
+
 const USUAL: &str = "//iam.googleapis.com/projects/123456789012/locations/global/\
                      workloadIdentityPools/runmint/providers/ci-runmint";
 
@@ -301,7 +303,7 @@ fn an_option_that_iam_would_refuse_is_named() {
         change(&mut options);
         generate(&order, &options).unwrap_err().to_string()
     };
-    let cases: [(fn(&mut Options), &str); 11] = [
+    let cases: [(Change, &str); 11] = [
         (
             |o| o.project_number = "acme".to_owned(),
             "`--project-number`",

@@ -170,7 +170,16 @@ fn family(run: &Run) -> Vec<Run> {
     all
 }
 
+/// An evaluation is some milliseconds of debug code, and a case is dozens of them.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    config.cases = (config.cases / 4).max(1);
+    config
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn what_is_written_for_a_run_admits_it_and_no_neighbour(case in cases(USUAL)) {
         let bundle = bundle(&case.order);

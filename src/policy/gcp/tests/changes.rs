@@ -9,7 +9,7 @@ use super::*;
 fn the_smallest_change_admits_the_run_and_no_other() {
     let user = "roles/iam.workloadIdentityUser";
     let member = |rest: &str| json!({"bindings": [{"role": user, "members": [format!("principal://iam.googleapis.com/{POOL}/subject/{rest}")]}]});
-    let cases: Vec<(Vec<Value>, Vec<(&str, Value)>, &str)> = vec![
+    let cases: Vec<(Vec<Value>, Changes, &str)> = vec![
         (vec![changed(provider(), &[("/disabled", json!(true))])], vec![], "enable"),
         (vec![changed(provider(), &[("/state", json!("DELETED"))])], vec![], "bring the provider back"),
         (vec![provider()], vec![("/iss", json!("https://new.example.com"))], "set the issuer"),

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::policy::Outcome;
 
+/// Pointers into a document, and what is to stand there.
+type Changes = Vec<(&'static str, Value)>;
+
 const POOL: &str = "projects/123456789012/locations/global/workloadIdentityPools/runmint";
 const SUBJECT: &str = "organization:acme:project:Default Project:workspace:prod:run_phase:apply";
 const START: &str = "organization:acme:project:Default Project:workspace:prod:run_phase:";

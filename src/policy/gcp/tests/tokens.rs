@@ -13,7 +13,7 @@ fn providers_take_tokens_as_the_service_does() {
     let condition = "/attributeCondition";
     let at_subject = "attributeMapping[\"google.subject\"]";
     let at_phase = "attributeMapping[\"attribute.phase\"]";
-    let rows: Vec<(&str, Vec<(&str, Value)>, Vec<(&str, Value)>, Expected)> = vec![
+    let rows: Vec<(&str, Changes, Changes, Expected)> = vec![
         ("WIF: all of it holds", vec![], vec![], In),
         // The provider itself.
         ("API: disabled", vec![("/disabled", json!(true))], vec![], No("disabled", "disabled")),

@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn what_admits_more_than_it_seems_to_is_named() {
     let condition = "/attributeCondition";
-    let cases: Vec<(Vec<(&str, Value)>, Option<(&str, &str)>)> = vec![
+    let cases: Vec<(Changes, Option<(&str, &str)>)> = vec![
         (vec![], None),
         (vec![(condition, json!(format!("assertion.sub == '{SUBJECT}'")))], None),
         (vec![(condition, json!("assertion.sub.matches('^organization:acme:project:[^:]+:workspace:w:run_phase:(plan|apply)$')"))], None),
