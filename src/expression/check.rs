@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cel::Value;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
 use super::Dialect;
 use super::functions::template_of;
+use super::kind::Kind;
 
 /// Evaluation takes up to 40 kB of stack for each level, and has 2 MB.
 const DEEPEST: usize = 24;
@@ -18,70 +18,6 @@ const DEEPEST: usize = 24;
 const TYPES: &[&str] = &[
     "bool", "bytes", "double", "int", "list", "map", "string", "uint",
 ];
-
-/// What is known of a value before it is there. Claims are [`Kind::Any`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    Any,
-    Bool,
-    Bytes,
-    Double,
-    Int,
-    List,
-    Map,
-    Null,
-    /// A value that may be missing: `claims.?x`.
-    Optional,
-    Text,
-    /// What `type(…)` gives.
-    Type,
-    Uint,
-}
-
-pub(super) fn kind_of(value: &Value) -> Kind {
-    match value {
-        Value::Bool(_) => Kind::Bool,
-        Value::Bytes(_) => Kind::Bytes,
-        Value::Float(_) => Kind::Double,
-        Value::Int(_) => Kind::Int,
-        Value::List(_) => Kind::List,
-        Value::Map(_) => Kind::Map,
-        Value::Null => Kind::Null,
-        Value::String(_) => Kind::Text,
-        Value::UInt(_) => Kind::Uint,
-        _ => Kind::Any,
-    }
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Any => "something",
-            Self::Bool => "true or false",
-            Self::Bytes => "bytes",
-            Self::Double => "a floating-point number",
-            Self::Int | Self::Uint => "a number",
-            Self::List => "a list",
-            Self::Map => "a map",
-            Self::Null => "null",
-            Self::Optional => "an optional value (`.orValue(…)` makes a plain one of it)",
-            Self::Text => "a text",
-            Self::Type => "a type",
-        }
-    }
-
-    pub(super) fn may_be(self, other: Self) -> bool {
-        self == Self::Any || other == Self::Any || self == other
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Self::Any | Self::Double | Self::Int | Self::Uint)
-    }
-
-    fn join(self, other: Self) -> Self {
-        if self == other { self } else { Self::Any }
-    }
-}
 
 /// What is wrong, and with which node.
 pub(super) struct Fault {

@@ -5,7 +5,7 @@ use cel::common::types::CelString;
 use cel::{DeclarationError, Env, ExecutionError};
 
 use super::Dialect;
-use super::check::Kind;
+use super::kind::Kind;
 
 /// Name, target, arguments, result.
 pub(super) type Function = (&'static str, Option<Kind>, &'static [Kind], Kind);

@@ -6,6 +6,7 @@
 
 mod check;
 mod functions;
+mod kind;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +15,9 @@ use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, Program, Value};
 
-use self::check::{Fault, Kind, check, kind_of};
+use self::check::{Fault, check};
 use self::functions::add_extract;
+use self::kind::{Kind, kind_of};
 use crate::domain::InvalidField;
 
 /// A compiled expression.

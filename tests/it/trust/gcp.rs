@@ -76,6 +76,15 @@ fn subject(policy: &Policy, presented: &Presented) -> String {
     check.unwrap().found[0].clone()
 }
 
+/// Any, or exactly this one.
+fn either<T>(is_any: bool, exact: T) -> Part<T> {
+    if is_any {
+        Part::Any
+    } else {
+        Part::Exactly(exact)
+    }
+}
+
 /// Names of up to 85 bytes, so that subjects are too long for IAM; a neighbour adds two.
 fn long_cases() -> impl Strategy<Value = Case> {
     let parts = (
@@ -93,18 +102,9 @@ fn long_cases() -> impl Strategy<Value = Case> {
     (parts, any).prop_map(|((organization, project, workspace, phase), any)| {
         let (any_organization, any_project, any_workspace, phases) = any;
         let scope = Scope {
-            organization: match any_organization {
-                true => Part::Any,
-                false => Part::Exactly(name(&organization)),
-            },
-            project: match any_project {
-                true => Part::Any,
-                false => Part::Exactly(project_name(&project)),
-            },
-            workspaces: vec![match any_workspace {
-                true => Part::Any,
-                false => Part::Exactly(name(&workspace)),
-            }],
+            organization: either(any_organization, name(&organization)),
+            project: either(any_project, project_name(&project)),
+            workspaces: vec![either(any_workspace, name(&workspace))],
             phases: phases.unwrap_or(Phases::Only(phase)),
         };
         let issuer = "https://ci.example.com";
