@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::doctor::environment::content;
+use super::doctor::input::read;
+use super::doctor::policy::policy_in;
 use super::doctor::report;
 use super::operator::{Operator, OperatorError};
 use super::output::Printer;
@@ -13,7 +14,7 @@ use super::{CliError, Common};
 use crate::clock::Clock;
 use crate::doctor::Report;
 use crate::doctor::explain::{self, Call, Log, calls};
-use crate::policy::{Document, Policy};
+use crate::policy::Policy;
 
 /// As many events are read in one go, and as many times.
 const PAGE: usize = 1_000;
@@ -58,7 +59,8 @@ pub(super) async fn run(args: Args, common: &Common, printer: &Printer) -> Resul
         policies,
         issuer,
     } = args;
-    let policy = policy(&policies)?;
+    let policy = (!policies.is_empty()).then(|| policy_in(&policies));
+    let policy = policy.transpose()?;
     let issuer = match issuer {
         Some(issuer) => issuer,
         None => common.settings()?.issuer.url,
@@ -78,7 +80,7 @@ pub(super) async fn run(args: Args, common: &Common, printer: &Printer) -> Resul
     } else if let Some(run) = about.run {
         asking.about_run(&run).await?
     } else {
-        let (_, text) = content(&about.cloudtrail.unwrap_or_default(), "--cloudtrail")?;
+        let text = read("--cloudtrail", &about.cloudtrail.unwrap_or_default())?;
         let calls =
             calls(&text).map_err(|error| CliError::Usage(format!("`--cloudtrail`: {error}")))?;
         asking.about_calls(&calls).await?
@@ -188,18 +190,4 @@ impl Asking {
             )))
         })
     }
-}
-
-fn policy(paths: &[PathBuf]) -> Result<Option<Policy>, CliError> {
-    if paths.is_empty() {
-        return Ok(None);
-    }
-    let usage = |what: String| CliError::Usage(format!("`--policy`: {what}"));
-    let mut documents = Vec::new();
-    for path in paths {
-        let (name, text) = content(path, "--policy")?;
-        documents.extend(Document::all(&name, &text).map_err(|error| usage(error.to_string()))?);
-    }
-    let policy = Policy::read(&documents).map_err(|error| usage(error.to_string()))?;
-    Ok(Some(policy))
 }

@@ -263,7 +263,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Events(args) => events::run(args, common.operator()?, printer).await,
         Command::Doctor(command) => doctor::run(command, &common, printer).await,
         Command::Explain(args) => explain::run(args, &common, printer).await,
-        Command::Trust(command) => trust::run(command, &common, printer),
+        Command::Trust(command) => trust::run(command, &common, printer).await,
         Command::Healthcheck => healthcheck::run(&common.settings()?, printer).await,
     }?;
     Ok(0)

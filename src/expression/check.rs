@@ -3,106 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cel::Value;
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
+};
 
 use super::Dialect;
+use super::functions::template_of;
+use super::kind::Kind;
 
 /// Evaluation takes up to 40 kB of stack for each level, and has 2 MB.
 const DEEPEST: usize = 24;
 
-/// What is known of a value before it is there. Claims are [`Kind::Any`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    Any,
-    Bool,
-    Bytes,
-    Double,
-    Int,
-    List,
-    Map,
-    Null,
-    Text,
-    Uint,
-}
-
-pub(super) fn kind_of(value: &Value) -> Kind {
-    match value {
-        Value::Bool(_) => Kind::Bool,
-        Value::Bytes(_) => Kind::Bytes,
-        Value::Float(_) => Kind::Double,
-        Value::Int(_) => Kind::Int,
-        Value::List(_) => Kind::List,
-        Value::Map(_) => Kind::Map,
-        Value::Null => Kind::Null,
-        Value::String(_) => Kind::Text,
-        Value::UInt(_) => Kind::Uint,
-        _ => Kind::Any,
-    }
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Any => "something",
-            Self::Bool => "true or false",
-            Self::Bytes => "bytes",
-            Self::Double => "a floating-point number",
-            Self::Int | Self::Uint => "a number",
-            Self::List => "a list",
-            Self::Map => "a map",
-            Self::Null => "null",
-            Self::Text => "a text",
-        }
-    }
-
-    pub(super) fn may_be(self, other: Self) -> bool {
-        self == Self::Any || other == Self::Any || self == other
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Self::Any | Self::Double | Self::Int | Self::Uint)
-    }
-
-    fn join(self, other: Self) -> Self {
-        if self == other { self } else { Self::Any }
-    }
-}
-
-/// The functions that expressions may call: name, target, arguments, result. A list that is closed:
-/// what is not in it is refused when it is saved, not when a run needs a token.
-const FUNCTIONS: &[(&str, Option<Kind>, &[Kind], Kind)] = &[
-    ("charAt", Some(Kind::Text), &[Kind::Int], Kind::Text),
-    ("contains", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("double", None, &[Kind::Any], Kind::Double),
-    ("endsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("indexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
-    ("int", None, &[Kind::Any], Kind::Int),
-    ("join", Some(Kind::List), &[], Kind::Text),
-    ("join", Some(Kind::List), &[Kind::Text], Kind::Text),
-    ("lastIndexOf", Some(Kind::Text), &[Kind::Text], Kind::Int),
-    ("lowerAscii", Some(Kind::Text), &[], Kind::Text),
-    ("matches", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    (
-        "replace",
-        Some(Kind::Text),
-        &[Kind::Text, Kind::Text],
-        Kind::Text,
-    ),
-    ("size", None, &[Kind::Any], Kind::Int),
-    ("size", Some(Kind::Any), &[], Kind::Int),
-    ("split", Some(Kind::Text), &[Kind::Text], Kind::List),
-    ("startsWith", Some(Kind::Text), &[Kind::Text], Kind::Bool),
-    ("string", None, &[Kind::Any], Kind::Text),
-    ("substring", Some(Kind::Text), &[Kind::Int], Kind::Text),
-    (
-        "substring",
-        Some(Kind::Text),
-        &[Kind::Int, Kind::Int],
-        Kind::Text,
-    ),
-    ("trim", Some(Kind::Text), &[], Kind::Text),
-    ("upperAscii", Some(Kind::Text), &[], Kind::Text),
+/// The names of types, to compare `type(…)` with.
+const TYPES: &[&str] = &[
+    "bool", "bytes", "double", "int", "list", "map", "string", "uint",
 ];
 
 /// What is wrong, and with which node.
@@ -165,6 +79,7 @@ impl Checker {
                 match self.variables.get(name) {
                     _ if known.contains(&name.as_str()) => Ok(Kind::Map),
                     Some(kind) => Ok(*kind),
+                    None if !self.is_bounded() && TYPES.contains(&name.as_str()) => Ok(Kind::Type),
                     None => fault(
                         node.id,
                         format!(
@@ -190,13 +105,24 @@ impl Checker {
                 LiteralValue::UInt(_) => Kind::Uint,
             }),
             Expr::Select(select) => match self.check(&select.operand)? {
-                Kind::Any | Kind::Map if select.test => Ok(Kind::Bool),
+                Kind::Any | Kind::Map | Kind::Optional if select.test => Ok(Kind::Bool),
                 Kind::Any | Kind::Map => Ok(Kind::Any),
+                Kind::Optional => Ok(Kind::Optional),
                 other => fault(
                     node.id,
                     format!("{} has no member `{}`", other.name(), select.field),
                 ),
             },
+            Expr::Map(map) if !self.is_bounded() => {
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else {
+                        return fault(node.id, "messages cannot be made here");
+                    };
+                    self.check(&entry.key)?;
+                    self.check(&entry.value)?;
+                }
+                Ok(Kind::Map)
+            }
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => fault(
                 node.id,
                 "maps and messages cannot be made here; conditions and names need none",
@@ -239,9 +165,10 @@ impl Checker {
     }
 
     fn call(&mut self, id: u64, call: &CallExpr) -> Result<Kind, Fault> {
+        let name = qualified(call);
         let target = match &call.target {
-            Some(target) => Some(self.check(target)?),
-            None => None,
+            Some(target) if name == call.func_name => Some(self.check(target)?),
+            _ => None,
         };
         let mut kinds = Vec::with_capacity(call.args.len());
         for argument in &call.args {
@@ -255,10 +182,10 @@ impl Checker {
         {
             return result.or_else(|message| fault(id, message));
         }
-        let name = call.func_name.as_str();
-        let of_that_name = || FUNCTIONS.iter().filter(|(known, ..)| *known == name);
+        let functions = || self.dialect.functions();
+        let of_that_name = || functions().filter(|(known, ..)| *known == name);
         if of_that_name().next().is_none() {
-            let known: BTreeSet<_> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
+            let known: BTreeSet<_> = functions().map(|(known, ..)| *known).collect();
             let known: Vec<_> = known.into_iter().collect();
             return fault(
                 id,
@@ -287,8 +214,9 @@ impl Checker {
                 format!("there is no `{name}`{on} with ({})", with.join(", ")),
             );
         };
-        match name {
-            "matches" => check_pattern(&call.args)?,
+        match name.as_str() {
+            "extract" => check_template(&call.args)?,
+            "matches" => check_pattern(&call.args, self.is_bounded())?,
             "replace" if self.is_bounded() => check_written(&call.args)?,
             _ => {}
         }
@@ -329,17 +257,43 @@ fn check_written(arguments: &[IdedExpr]) -> Result<(), Fault> {
     }
 }
 
-/// A regular expression is written down, not taken from a claim, so that it can be checked now.
-fn check_pattern(arguments: &[IdedExpr]) -> Result<(), Fault> {
-    let Some(argument) = arguments.first() else {
+/// In a rule a regular expression is written down, not taken from a claim, so that it can be checked now.
+fn check_pattern(arguments: &[IdedExpr], is_bounded: bool) -> Result<(), Fault> {
+    let Some(argument) = arguments.last() else {
         return Ok(());
     };
     let Expr::Literal(LiteralValue::String(pattern)) = &argument.expr else {
-        return fault(argument.id, "a pattern must be written here, in quotes");
+        if is_bounded {
+            return fault(argument.id, "a pattern must be written here, in quotes");
+        }
+        return Ok(());
     };
     regex::Regex::new(pattern.inner())
         .map(drop)
         .or_else(|error| fault(argument.id, format!("is no regular expression: {error}")))
+}
+
+/// A template that is written down is checked now.
+fn check_template(arguments: &[IdedExpr]) -> Result<(), Fault> {
+    let Some(argument) = arguments.first() else {
+        return Ok(());
+    };
+    let Expr::Literal(LiteralValue::String(template)) = &argument.expr else {
+        return Ok(());
+    };
+    template_of(template.inner())
+        .map(drop)
+        .or_else(|rule| fault(argument.id, format!("a template {rule}")))
+}
+
+/// The name of a function, with its library: `optional.of` is parsed as a call on `optional`.
+fn qualified(call: &CallExpr) -> String {
+    match call.target.as_deref().map(|target| &target.expr) {
+        Some(Expr::Ident(library)) if library == "optional" => {
+            format!("{library}.{}", call.func_name)
+        }
+        _ => call.func_name.clone(),
+    }
 }
 
 /// What an operator gives; nothing if the name is none of an operator.
@@ -380,7 +334,12 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
         | operators::LESS_EQUALS
         | operators::GREATER
         | operators::GREATER_EQUALS => {
-            let has_order = |kind| !matches!(kind, Kind::List | Kind::Map | Kind::Null);
+            let has_order = |kind| {
+                !matches!(
+                    kind,
+                    Kind::List | Kind::Map | Kind::Null | Kind::Optional | Kind::Type
+                )
+            };
             if comparable && has_order(first) && has_order(second) {
                 Ok(Kind::Bool)
             } else {
@@ -388,7 +347,12 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
             }
         }
         operators::ADD => {
-            let can = |kind| !matches!(kind, Kind::Bool | Kind::Map | Kind::Null);
+            let can = |kind| {
+                !matches!(
+                    kind,
+                    Kind::Bool | Kind::Map | Kind::Null | Kind::Optional | Kind::Type
+                )
+            };
             if first.may_be(second) && can(first) && can(second) {
                 Ok(if first == Kind::Any { second } else { first })
             } else {
@@ -420,14 +384,25 @@ fn operator(name: &str, kinds: &[Kind]) -> Option<Result<Kind, String>> {
                 other.name()
             )),
         },
-        operators::INDEX => match (first, second) {
-            (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => {
-                Ok(Kind::Any)
-            }
-            (Kind::List, other) => Err(format!("a list's index is a number, not {}", other.name())),
-            (other, _) => Err(format!("{} has no `[…]`", other.name())),
-        },
+        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => {
+            member(name, first, second)
+        }
         _ => return None,
     };
     Some(result)
+}
+
+/// What `[…]`, `[?…]` and `.?` give.
+fn member(name: &str, of: Kind, index: Kind) -> Result<Kind, String> {
+    let found = if name == operators::INDEX {
+        Kind::Any
+    } else {
+        Kind::Optional
+    };
+    match (of, index) {
+        (Kind::Optional, _) => Ok(Kind::Optional),
+        (Kind::Any | Kind::Map, _) | (Kind::List, Kind::Any | Kind::Int | Kind::Uint) => Ok(found),
+        (Kind::List, other) => Err(format!("a list's index is a number, not {}", other.name())),
+        (other, _) => Err(format!("{} has no `[…]`", other.name())),
+    }
 }

@@ -4,6 +4,7 @@
 mod aws;
 mod azure;
 mod documents;
+mod gcp;
 mod hcp;
 mod vault;
 

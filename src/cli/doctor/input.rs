@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use super::super::CliError;
 
-/// Policies and tokens have kilobytes; in bytes.
-const MOST: u64 = 4 * 1024 * 1024;
+/// Policies and tokens have kilobytes, `CloudTrail`'s files some megabytes; in bytes.
+const MOST: u64 = 64 * 1024 * 1024;
 
 /// The text of the file that an option names; `-` is stdin.
 ///
 /// # Errors
 /// Names the option and the file.
-pub(super) fn read(option: &str, path: &Path) -> Result<String, CliError> {
+pub(in crate::cli) fn read(option: &str, path: &Path) -> Result<String, CliError> {
     let unusable =
         |what: String| CliError::Usage(format!("`{option}`: {}: {what}", path.display()));
     let mut text = String::new();
@@ -30,6 +30,15 @@ pub(super) fn read(option: &str, path: &Path) -> Result<String, CliError> {
         Ok(bytes) if bytes > MOST => Err(unusable(format!("is larger than {MOST} bytes"))),
         Ok(_) => Ok(text),
         Err(error) => Err(unusable(error.to_string())),
+    }
+}
+
+/// What messages call such a file.
+pub(in crate::cli) fn name_of(path: &Path) -> String {
+    if path == Path::new("-") {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
     }
 }
 

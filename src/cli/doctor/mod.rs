@@ -1,10 +1,10 @@
 //! `runmint doctor`: what is wrong when a relying party says no.
 
-pub(super) mod environment;
+mod environment;
 mod error;
-mod input;
+pub(super) mod input;
 mod issuer;
-mod policy;
+pub(super) mod policy;
 pub(super) mod report;
 mod token;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::CliError;
-use super::input::{claims, read};
+use super::input::{claims, name_of, read};
 use crate::doctor::{Report, policy};
 use crate::policy::{Document, Policy, Presented};
 
@@ -26,13 +26,19 @@ pub(super) fn run(args: &Args) -> Result<Report, CliError> {
         claims: claims("--token", &args.token)?,
         role_arn: args.role_arn.clone(),
     };
+    Ok(policy::report(&policy_in(&args.policy)?, &presented))
+}
+
+/// The policy in the files of `--policy`.
+///
+/// # Errors
+/// Names the file, and the place in it.
+pub(in crate::cli) fn policy_in(paths: &[PathBuf]) -> Result<Policy, CliError> {
+    let usage = |error: &dyn std::fmt::Display| CliError::Usage(format!("`--policy`: {error}"));
     let mut documents = Vec::new();
-    for path in &args.policy {
-        let name = path.display().to_string();
-        let read = Document::all(&name, &read("--policy", path)?);
-        documents.extend(read.map_err(|error| CliError::Usage(format!("`--policy`: {error}")))?);
+    for path in paths {
+        let read = Document::all(&name_of(path), &read("--policy", path)?);
+        documents.extend(read.map_err(|error| usage(&error))?);
     }
-    let policy = Policy::read(&documents);
-    let policy = policy.map_err(|error| CliError::Usage(format!("`--policy`: {error}")))?;
-    Ok(policy::report(&policy, &presented))
+    Policy::read(&documents).map_err(|error| usage(&error))
 }

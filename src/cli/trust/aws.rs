@@ -1,15 +1,26 @@
 //! `runmint trust aws`
 
+use std::time::Duration;
+
 use clap::ValueEnum;
+use url::Url;
 
 use super::super::output::Printer;
 use super::super::{CliError, Common};
 use super::ScopeArgs;
+use crate::doctor::issuer::fetch_chain;
+use crate::domain::issuer::Issuer;
 use crate::trust::Form;
 use crate::trust::aws::{Options, Partition, generate};
 
 /// Whom tokens for AWS are for, as HCP Terraform has it.
 const AUDIENCE: &str = "aws.workload.identity";
+
+/// Where this issuer's keys are.
+const JWKS: &str = "/.well-known/jwks";
+
+/// For the connection and the handshake.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct Args {
@@ -46,6 +57,9 @@ pub(in crate::cli) struct Args {
     /// The SHA-1 fingerprint of the CA of the issuer's server; needed for a private CA only.
     #[arg(long, value_name = "HEX")]
     thumbprint: Option<String>,
+    /// Connect to the issuer, and take the fingerprint of the last certificate that it sends.
+    #[arg(long, conflicts_with = "thumbprint")]
+    fetch_thumbprint: bool,
     /// The account has a provider for this issuer already: write the role only.
     #[arg(long)]
     existing_provider: bool,
@@ -73,7 +87,7 @@ enum PartitionArg {
     AwsUsGov,
 }
 
-pub(super) fn run(args: Args, common: &Common, printer: &Printer) -> Result<(), CliError> {
+pub(super) async fn run(args: Args, common: &Common, printer: &Printer) -> Result<(), CliError> {
     let order = args.scope.order(common, AUDIENCE)?;
     let Args {
         scope,
@@ -87,8 +101,14 @@ pub(super) fn run(args: Args, common: &Common, printer: &Printer) -> Result<(), 
         max_session_duration,
         session_tags,
         thumbprint,
+        fetch_thumbprint,
         existing_provider,
     } = args;
+    let thumbprint = if fetch_thumbprint {
+        Some(fetched(&order.issuer, printer).await?)
+    } else {
+        thumbprint
+    };
     let options = Options {
         account_id,
         partition: partition.into(),
@@ -103,6 +123,24 @@ pub(super) fn run(args: Args, common: &Common, printer: &Printer) -> Result<(), 
     };
     let bundle = generate(&order, &options)?;
     scope.deliver(&bundle, form.into(), printer)
+}
+
+/// The fingerprint as AWS takes it: of the server that publishes the keys.
+async fn fetched(issuer: &Issuer, printer: &Printer) -> Result<String, CliError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        CliError::Io(std::io::Error::other(format!(
+            "`--fetch-thumbprint`: {error}"
+        )))
+    };
+    let url = Url::parse(&issuer.url_of(JWKS)).map_err(|error| failed(&error))?;
+    let chain = fetch_chain(&url, TIMEOUT)
+        .await
+        .map_err(|error| failed(&error))?;
+    let thumbprint = chain.thumbprint();
+    printer.say(&format!(
+        "the last certificate of {issuer} has the thumbprint {thumbprint}"
+    ));
+    Ok(thumbprint)
 }
 
 impl From<FormArg> for Form {

@@ -81,9 +81,13 @@ impl From<TrustError> for CliError {
     }
 }
 
-pub(super) fn run(command: Command, common: &Common, printer: &Printer) -> Result<(), CliError> {
+pub(super) async fn run(
+    command: Command,
+    common: &Common,
+    printer: &Printer,
+) -> Result<(), CliError> {
     match command {
-        Command::Aws(args) => aws::run(args, common, printer),
+        Command::Aws(args) => aws::run(args, common, printer).await,
         Command::Azure(args) => azure::run(args, common, printer),
         Command::Eks(args) => eks::run(args, common, printer),
         Command::Gcp(args) => gcp::run(args, common, printer),

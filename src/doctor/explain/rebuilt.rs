@@ -10,7 +10,7 @@ use crate::doctor::{Finding, Report};
 use crate::domain::claims::{Audience, Claims, Stamp};
 use crate::domain::subject::Subject;
 use crate::domain::workload::{SentIds, Workload};
-use crate::policy::{Check, Decision, Outcome, Part, Policy, Presented, Verdict};
+use crate::policy::{Check, Outcome, Part, Policy, Presented, Verdict};
 
 /// What no record holds: the orchestrator sent it, or it was derived, for the token only.
 const NOT_ON_RECORD: [&str; 4] = [
@@ -51,44 +51,18 @@ pub fn policy(policy: &Policy, log: &Log, issuer: &str) -> Report {
     report
 }
 
-/// One token against the policy, in the doctor's words.
+/// One token against the policy, and whether that hangs on what is in no record.
 fn said(policy: &Policy, presented: &Presented, verdict: &Verdict) -> Report {
-    let mut report = Report::default();
-    report.fact("policy of", policy.relying_party());
-    report.fact("policy's token", presented.texts("aud").join(", "));
-    for check in &verdict.checks {
-        let outcome = match check.outcome {
-            Outcome::Holds => "holds".to_owned(),
-            Outcome::Fails => format!("fails: {}", check.why),
-            Outcome::Unknown => format!("cannot be said: {}", check.why),
-        };
-        report.fact(check.place.clone(), outcome);
-    }
-    let failure = verdict.first_failure();
-    let kind = match verdict.decision {
-        Decision::Admitted => {
-            report.fact("decision", "admitted");
-            return report;
-        }
-        Decision::Refused => &kinds::POLICY_REFUSES,
-        Decision::Undecided => &kinds::POLICY_UNDECIDED,
+    let mut report = crate::doctor::policy::report(policy, presented);
+    let asks_for = |claim: &&&str| {
+        verdict
+            .first_failure()
+            .is_some_and(|check| match &check.part {
+                Part::Claim(name) => name == **claim,
+                _ => check.wanted.iter().any(|text| text.contains(**claim)),
+            })
     };
-    let Some(check) = failure else { return report };
-    let what = format!("`{}` ({}): {}", check.place, check.operator, check.why);
-    let values = [("wanted", &check.wanted), ("found", &check.found)];
-    let shown = values
-        .into_iter()
-        .map(|(name, values)| format!("{name}: {}", values.join(", ")));
-    let mut finding = Finding::new(kind, what).showing(shown);
-    if let Some((change, _)) = policy.admitting(presented) {
-        finding = finding.to_fix(format!("{} ({})", change.what, change.place));
-    }
-    report.add(finding);
-    let asks_for = |claim: &&&str| match &check.part {
-        Part::Claim(name) => name == **claim,
-        _ => check.wanted.iter().any(|text| text.contains(**claim)),
-    };
-    if let Some(claim) = NOT_ON_RECORD.iter().find(asks_for) {
+    if let (false, Some(claim)) = (verdict.admits(), NOT_ON_RECORD.iter().find(asks_for)) {
         let what = format!("`{claim}` is in no record");
         report.add(Finding::new(&kinds::CLAIMS_UNKNOWN, what));
     }

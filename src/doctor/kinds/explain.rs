@@ -13,8 +13,6 @@ pub const ALL: &[&Kind] = &[
     &EXPIRED,
     &KEY_GONE,
     &WITHHELD,
-    &POLICY_REFUSES,
-    &POLICY_UNDECIDED,
     &CLAIMS_UNKNOWN,
     &CALL_FAILED,
     &AMBIGUOUS,
@@ -128,27 +126,6 @@ pub const WITHHELD: Kind = Kind {
           an alarm: memory or a key is damaged.",
     fix: "Look at the server's log at that time, then rotate: `runmint keys rotate`.",
     source: AUDIT,
-};
-
-/// The policy says no.
-pub const POLICY_REFUSES: Kind = Kind {
-    id: "explain-policy-refuses",
-    severity: Severity::Error,
-    title: "the policy does not admit the token",
-    why: "The first condition that fails decides; the relying party's message does not name it.",
-    fix: "`runmint doctor policy` names the smallest change that admits the run.",
-    source: "the relying party's documentation of its policies",
-};
-
-/// The policy's answer cannot be said.
-pub const POLICY_UNDECIDED: Kind = Kind {
-    id: "explain-policy-undecided",
-    severity: Severity::Warning,
-    title: "what the policy says about the token cannot be told here",
-    why: "It asks for something that is not known here.",
-    fix: "Hold the token itself against the policy where it is at hand: `runmint doctor policy --token \
-          FILE --policy FILE`.",
-    source: "the relying party's documentation of its policies",
 };
 
 /// Claims that no record has.

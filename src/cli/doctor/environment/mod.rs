@@ -3,9 +3,10 @@
 mod look;
 mod versions;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::CliError;
+use super::input;
 use crate::clock::Clock;
 use crate::doctor::Report;
 use crate::doctor::environment::{
@@ -106,26 +107,10 @@ fn all<T>(
     let mut found = Vec::new();
     for path in paths {
         let usage = |what: String| CliError::Usage(format!("`{option}`: {what}"));
-        let (name, text) = content(path, option)?;
+        let (name, text) = (input::name_of(path), input::read(option, path)?);
         for document in Document::all(&name, &text).map_err(|error| usage(error.to_string()))? {
             found.extend(read(&document).map_err(usage)?);
         }
     }
     Ok(found)
-}
-
-/// The name and the text of a file that an option names; `-` is stdin.
-pub(in crate::cli) fn content(path: &Path, option: &str) -> Result<(String, String), CliError> {
-    if path == Path::new("-") {
-        let text = std::io::read_to_string(std::io::stdin())?;
-        return Ok(("stdin".to_owned(), text));
-    }
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => Err(CliError::Io(std::io::Error::new(
-            error.kind(),
-            format!("`{option}`: {name}: {error}"),
-        ))),
-    }
 }
