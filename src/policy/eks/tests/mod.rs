@@ -1,0 +1,1 @@
+//! What a cluster makes of tokens and roles, as a table.
