@@ -427,12 +427,15 @@ impl Subject {
         }
     }
 
-    /// Whether it names another run, or whoever else has a name of the same making.
+    /// Whether it names another run's same phase, so that what it is given fits.
     fn is_like(&self, other: &Self) -> bool {
-        let beginning = |name: &str| name.split(':').take(3).collect::<Vec<_>>().join(":");
+        let ends = |name: &str| {
+            let beginning = name.split(':').take(3).collect::<Vec<_>>().join(":");
+            (beginning, name.rsplit(':').next().map(str::to_owned))
+        };
         self.kind == other.kind
             && self.name.contains("organization:")
-            && beginning(&self.name) == beginning(&other.name)
+            && ends(&self.name) == ends(&other.name)
     }
 
     fn shown(&self) -> String {

@@ -24,7 +24,7 @@ pub(super) fn claims_named(expression: &str) -> Vec<String> {
                 .unwrap_or(rest.len());
             add(rest[..end].to_owned());
         }
-        if code.ends_with("claims[")
+        if without_blanks(code).ends_with("claims[")
             && let Some(Piece::Literal(name)) = pieces.get(index + 1)
         {
             add(name.clone());
@@ -40,22 +40,26 @@ pub(super) fn arguments(expression: &str, function: &str) -> Vec<String> {
     pieces
         .windows(2)
         .filter_map(|pair| match pair {
-            [Piece::Code(code), Piece::Literal(literal)] if code.ends_with(&call) => {
-                Some(literal.clone())
-            }
+            [Piece::Code(code), Piece::Literal(literal)] => without_blanks(code)
+                .ends_with(&call)
+                .then(|| literal.clone()),
             _ => None,
         })
         .collect()
 }
 
-/// Blanks in the code are left out. Escapes in literals stay as they are written.
+fn without_blanks(code: &str) -> String {
+    code.split_whitespace().collect()
+}
+
+/// Escapes in literals stay as they are written.
 fn pieces(expression: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut code = String::new();
     let mut rest = expression.chars();
     while let Some(c) = rest.next() {
         if c != '"' && c != '\'' {
-            code.extend((!c.is_whitespace()).then_some(c));
+            code.push(c);
             continue;
         }
         pieces.push(Piece::Code(std::mem::take(&mut code)));
@@ -81,10 +85,10 @@ mod tests {
     #[test]
     fn names_in_literals_are_no_names() {
         let expression = r#"claims.sub == "claims.other" && claims.?email_verified.orValue(true)
-            && claims['terraform_run_phase'] in ["plan"] && user.username != claims.sub"#;
+            && claims.terraform_run_phase in ["plan"] && claims [ 'team' ] == 'x' && user.username != claims.sub"#;
         assert_eq!(
             claims_named(expression),
-            ["sub", "email_verified", "terraform_run_phase"]
+            ["sub", "email_verified", "terraform_run_phase", "team"]
         );
     }
 
