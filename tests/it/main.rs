@@ -79,3 +79,5 @@ mod threats;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trust;
