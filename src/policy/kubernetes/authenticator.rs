@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::super::{Check, Part, Presented};
 use super::configuration::{Authenticator, ClaimRule, Condition, Mapping};
 use super::fields::difference;
+use super::formula::Formula;
 use super::{Site, Step, User, scan};
-use crate::expression::{Dialect, Expression, Variables, Wanted};
+use crate::expression::Variables;
 
 /// What an entry makes of a token, as far as it can be said.
 pub(super) struct Login {
@@ -35,9 +36,7 @@ impl Authenticator {
             Step::new(Site::Audience, self.audience_check(place, presented)),
         ];
         let mappings = format!("{place}.claimMappings");
-        let name = self
-            .username
-            .name(claims, &seen, &format!("{mappings}.username"));
+        let name = self.username.name(claims, &seen);
         let is_named = matches!(&name, Made::Is(name) if !name.is_empty());
         let name = match name {
             Made::Is(name) if name.is_empty() => Made::Fails("the name would be empty".to_owned()),
@@ -47,14 +46,14 @@ impl Authenticator {
         let (check, name) = named(username, &self.username, claims, name);
         steps.push(Step::new(Site::Username, check));
         let groups = self.groups.as_ref().map(|groups| {
-            let made = groups.names(claims, &seen, &format!("{mappings}.groups"));
+            let made = groups.names(claims, &seen);
             let place = format!("{mappings}.groups{}", groups.member());
             let (check, names) = all_named(place, groups, claims, made);
             steps.push(Step::new(Site::Groups, check));
             names
         });
         let uid = self.uid.as_ref().map(|uid| {
-            let made = uid.name(claims, &seen, &format!("{mappings}.uid"));
+            let made = uid.name(claims, &seen);
             let (check, uid) = named(format!("{mappings}.uid{}", uid.member()), uid, claims, made);
             steps.push(Step::new(Site::Uid, check));
             uid.unwrap_or_default()
@@ -62,9 +61,9 @@ impl Authenticator {
         let mut extra = Map::new();
         for (index, mapping) in self.extra.iter().enumerate() {
             let place = format!("{mappings}.extra[{index}].valueExpression");
-            let text = Mapping::Expression(mapping.expression.clone());
-            let made = evaluated_texts(&mapping.expression, &seen, &place);
-            let (check, values) = all_named(place, &text, claims, made);
+            let formula = Mapping::Expression(mapping.expression.clone());
+            let made = evaluated_texts(&mapping.expression, &seen);
+            let (check, values) = all_named(place, &formula, claims, made);
             steps.push(Step::new(Site::Extra(index), check));
             let values = values.filter(|values| !values.is_empty());
             extra.extend(values.map(|values| (mapping.key.clone(), json!(values))));
@@ -145,7 +144,7 @@ impl Authenticator {
         for (index, rule) in self.rules.iter().enumerate() {
             if let ClaimRule::Holds(condition) = rule {
                 let place = format!("{place}.claimValidationRules[{index}].expression");
-                let found = claims_in(&condition.expression, claims);
+                let found = claims_in(condition.expression.text(), claims);
                 let check = condition.check(place, Some(seen)).finding(found);
                 steps.push(Step::new(Site::Rule(index), check));
             }
@@ -237,9 +236,9 @@ impl Mapping {
         }
     }
 
-    fn name(&self, claims: &Map<String, Value>, seen: &Variables, place: &str) -> Made<String> {
+    fn name(&self, claims: &Map<String, Value>, seen: &Variables) -> Made<String> {
         match self {
-            Self::Expression(text) => match compile(place, text, Wanted::Text) {
+            Self::Expression(formula) => match formula.compiled() {
                 Err(why) => Made::Unknown(why),
                 Ok(expression) => expression.text(seen).map_or_else(failed, Made::Is),
             },
@@ -255,14 +254,9 @@ impl Mapping {
         }
     }
 
-    fn names(
-        &self,
-        claims: &Map<String, Value>,
-        seen: &Variables,
-        place: &str,
-    ) -> Made<Vec<String>> {
+    fn names(&self, claims: &Map<String, Value>, seen: &Variables) -> Made<Vec<String>> {
         match self {
-            Self::Expression(text) => evaluated_texts(text, seen, place),
+            Self::Expression(formula) => evaluated_texts(formula, seen),
             Self::Claim { claim, prefix } => match texts_of(claims, claim) {
                 Err(why) => Made::Fails(why),
                 Ok(texts) => Made::Is(texts.iter().map(|text| format!("{prefix}{text}")).collect()),
@@ -275,7 +269,7 @@ impl Mapping {
         match self {
             Self::Claim { claim, prefix } if prefix.is_empty() => claim.clone(),
             Self::Claim { claim, prefix } => format!("{prefix}{{{claim}}}"),
-            Self::Expression(text) => text.clone(),
+            Self::Expression(formula) => formula.text().to_owned(),
         }
     }
 }
@@ -293,7 +287,7 @@ pub(in crate::policy) fn unverified(claim: &str, claims: &Map<String, Value>) ->
 impl Condition {
     /// Whether it holds; without variables it cannot be said.
     fn check(&self, place: String, seen: Option<&Variables>) -> Check {
-        let result = match (compile(&place, &self.expression, Wanted::Bool), seen) {
+        let result = match (self.expression.compiled(), seen) {
             (Err(why), _) => Made::Unknown(why),
             (Ok(_), None) => Made::Unknown("what the user is called is not known".to_owned()),
             (Ok(expression), Some(seen)) => expression.holds(seen).map_or_else(failed, Made::Is),
@@ -309,7 +303,7 @@ impl Condition {
             Made::Fails(why) => Check::new(place, Part::Expression, "CEL", false, why),
             Made::Unknown(why) => Check::unknown(place, Part::Expression, "CEL", why),
         };
-        check.wanting([&self.expression])
+        check.wanting([self.expression.text()])
     }
 }
 
@@ -317,14 +311,9 @@ fn failed<T>(error: String) -> Made<T> {
     Made::Fails(format!("it cannot be evaluated for this token: {error}"))
 }
 
-fn compile(place: &str, text: &str, wanted: Wanted) -> Result<Expression, String> {
-    Expression::compile(place, text, Dialect::Kubernetes, wanted)
-        .map_err(|error| format!("it is not understood here: it {}", error.rule))
-}
-
 /// Empty texts are left out, as the API server leaves them out of what expressions give.
-fn evaluated_texts(text: &str, seen: &Variables, place: &str) -> Made<Vec<String>> {
-    match compile(place, text, Wanted::Texts) {
+fn evaluated_texts(formula: &Formula, seen: &Variables) -> Made<Vec<String>> {
+    match formula.compiled() {
         Err(why) => Made::Unknown(why),
         Ok(expression) => expression.texts(seen).map_or_else(failed, |texts| {
             Made::Is(texts.into_iter().filter(|text| !text.is_empty()).collect())
@@ -360,7 +349,7 @@ fn all_named(
     };
     let found = || match mapping {
         Mapping::Claim { claim, .. } => claims.get(claim).map(shown).into_iter().collect(),
-        Mapping::Expression(text) => claims_in(text, claims),
+        Mapping::Expression(formula) => claims_in(formula.text(), claims),
     };
     let (check, names) = match made {
         Made::Is(names) => {

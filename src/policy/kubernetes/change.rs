@@ -2,7 +2,9 @@
 
 use super::super::{Change, Outcome, Presented};
 use super::configuration::{Authenticator, ClaimRule, Condition, Configuration, Mapping};
+use super::formula::Formula;
 use super::{Policy, Site, place};
+use crate::expression::Wanted;
 
 /// More changes than there are conditions are none.
 const MOST_CHANGES: usize = 128;
@@ -103,7 +105,7 @@ impl Configuration {
                 .rules
                 .iter()
                 .filter_map(|rule| match rule {
-                    ClaimRule::Holds(condition) => Some(condition.expression.clone()),
+                    ClaimRule::Holds(condition) => Some(condition.expression.text().to_owned()),
                     ClaimRule::Equals { .. } => None,
                 })
                 .collect();
@@ -173,7 +175,7 @@ impl Authenticator {
                 Some(remove(format!("{mappings}.uid"), before))
             }
             Site::Extra(index) => {
-                let before = self.extra.remove(index).expression;
+                let before = self.extra.remove(index).expression.text().to_owned();
                 Some(remove(format!("{mappings}.extra[{index}]"), before))
             }
             Site::Rule(index) => {
@@ -211,7 +213,7 @@ impl ClaimRule {
                 let old = format!("claims[{}] == {}", literal(claim), literal(value));
                 let expression = format!("{own} || {old}");
                 *self = Self::Holds(Condition {
-                    expression: expression.clone(),
+                    expression: Formula::new(expression.clone(), Wanted::Bool),
                     message: String::new(),
                 });
                 replace(
@@ -230,13 +232,13 @@ impl ClaimRule {
 impl Condition {
     /// What is added comes first: it decides before a claim is missed that the token has not.
     fn or(&mut self, own: String, place: String, who: &str) -> Change {
-        let before = self.expression.clone();
-        self.expression = format!("{own} || ({before})");
+        let before = self.expression.text().to_owned();
+        self.expression = Formula::new(format!("{own} || ({before})"), Wanted::Bool);
         replace(
             place,
             format!("let `{who}` in besides"),
             before,
-            &self.expression,
+            self.expression.text(),
         )
     }
 }
@@ -249,7 +251,7 @@ impl Mapping {
             Self::Claim { claim, prefix } => {
                 format!("{{claim: {}, prefix: {}}}", quoted(claim), quoted(prefix))
             }
-            Self::Expression(text) => format!("{{expression: {}}}", quoted(text)),
+            Self::Expression(formula) => format!("{{expression: {}}}", quoted(formula.text())),
         }
     }
 }

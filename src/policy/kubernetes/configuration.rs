@@ -6,7 +6,9 @@ use url::Url;
 
 use super::super::BadPolicy;
 use super::fields::Fields;
+use super::formula::Formula;
 use super::scan;
+use crate::expression::Wanted;
 
 /// The API server takes at most so many entries.
 const MOST_ENTRIES: usize = 64;
@@ -42,7 +44,7 @@ pub(super) enum ClaimRule {
 /// An expression that must be true, and what the log says if it is not.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
-    pub(super) expression: String,
+    pub(super) expression: Formula,
     pub(super) message: String,
 }
 
@@ -52,14 +54,14 @@ pub(super) enum Mapping {
     /// From a claim, with this before it.
     Claim { claim: String, prefix: String },
     /// From an expression.
-    Expression(String),
+    Expression(Formula),
 }
 
 /// What else is known of a user.
 #[derive(Clone, Debug)]
 pub(super) struct Extra {
     pub(super) key: String,
-    pub(super) expression: String,
+    pub(super) expression: Formula,
 }
 
 impl Configuration {
@@ -139,14 +141,14 @@ impl Authenticator {
         let mappings = entry.object("claimMappings")?;
         let mappings = mappings.ok_or_else(|| missing("claimMappings.username"))?;
         let mappings = mappings.only(&["username", "groups", "uid", "extra"])?;
-        let username = Mapping::read(&mappings, "username")?
+        let username = Mapping::read(&mappings, "username", Wanted::Text)?
             .ok_or_else(|| missing("claimMappings.username"))?;
         let read = Self {
             issuer: url,
             audiences,
             rules: read_rules(entry)?,
             username,
-            groups: Mapping::read(&mappings, "groups")?,
+            groups: Mapping::read(&mappings, "groups", Wanted::Texts)?,
             uid: Mapping::read_uid(&mappings)?,
             extra: read_extra(&mappings)?,
             user_rules: read_user_rules(entry)?,
@@ -166,12 +168,12 @@ impl Authenticator {
                 .any(|name| name == claim)
         };
         let rules = self.rules.iter().filter_map(|rule| match rule {
-            ClaimRule::Holds(condition) => Some(condition.expression.as_str()),
+            ClaimRule::Holds(condition) => Some(condition.expression.text()),
             ClaimRule::Equals { .. } => None,
         });
-        let extra = self.extra.iter().map(|extra| extra.expression.as_str());
-        let mut looked_at = std::iter::once(username.as_str()).chain(rules).chain(extra);
-        if names(username, "email") && !looked_at.any(|text| names(text, "email_verified")) {
+        let extra = self.extra.iter().map(|extra| extra.expression.text());
+        let mut looked_at = std::iter::once(username.text()).chain(rules).chain(extra);
+        if names(username.text(), "email") && !looked_at.any(|text| names(text, "email_verified")) {
             return Err(BadPolicy::at(
                 mappings.place("username.expression"),
                 "reads `claims.email`, so that `claims.email_verified` must be read as well, here, in \
@@ -183,7 +185,7 @@ impl Authenticator {
 }
 
 impl Mapping {
-    fn read(mappings: &Fields<'_>, name: &str) -> Result<Option<Self>, BadPolicy> {
+    fn read(mappings: &Fields<'_>, name: &str, wanted: Wanted) -> Result<Option<Self>, BadPolicy> {
         let Some(fields) = mappings.object(name)? else {
             return Ok(None);
         };
@@ -199,7 +201,7 @@ impl Mapping {
                 fields.place("prefix"),
                 "goes with `claim` only; write it into the expression",
             )),
-            (None, Some(expression)) => Ok(Some(Self::Expression(expression))),
+            (None, Some(text)) => Ok(Some(Self::Expression(Formula::new(text, wanted)))),
             (Some(claim), None) => match prefix {
                 Some(prefix) => Ok(Some(Self::Claim { claim, prefix })),
                 None => Err(BadPolicy::at(
@@ -218,7 +220,7 @@ impl Mapping {
         match (fields.some_text("claim")?, fields.some_text("expression")?) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(both(mappings.place("uid"))),
-            (None, Some(expression)) => Ok(Some(Self::Expression(expression))),
+            (None, Some(text)) => Ok(Some(Self::Expression(Formula::new(text, Wanted::Text)))),
             (Some(claim), None) => Ok(Some(Self::Claim {
                 claim,
                 prefix: String::new(),
@@ -290,7 +292,7 @@ fn read_rules(entry: &Fields<'_>) -> Result<Vec<ClaimRule>, BadPolicy> {
             (None, Some(expression)) => {
                 unique(&mut expressions, &expression, || rule.place("expression"))?;
                 Ok(ClaimRule::Holds(Condition {
-                    expression,
+                    expression: Formula::new(expression, Wanted::Bool),
                     message,
                 }))
             }
@@ -307,7 +309,7 @@ fn read_user_rules(entry: &Fields<'_>) -> Result<Vec<Condition>, BadPolicy> {
         let expression = rule.required("expression")?;
         unique(&mut expressions, &expression, || rule.place("expression"))?;
         Ok(Condition {
-            expression,
+            expression: Formula::new(expression, Wanted::Bool),
             message: rule.text("message")?.unwrap_or_default(),
         })
     });
@@ -335,7 +337,7 @@ fn read_extra(mappings: &Fields<'_>) -> Result<Vec<Extra>, BadPolicy> {
             );
         }
         unique(&mut keys, &key, || extra.place("key"))?;
-        let expression = extra.required("valueExpression")?;
+        let expression = Formula::new(extra.required("valueExpression")?, Wanted::Texts);
         Ok(Extra { key, expression })
     });
     extra.collect()

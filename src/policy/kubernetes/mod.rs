@@ -5,6 +5,7 @@ mod authenticator;
 mod change;
 mod configuration;
 mod fields;
+mod formula;
 mod rbac;
 mod scan;
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl Authenticator {
             let ClaimRule::Holds(condition) = rule else {
                 continue;
             };
-            let text = &condition.expression;
+            let text = condition.expression.text();
             let mut open = Vec::new();
             for literal in scan::arguments(text, "startsWith") {
                 if !literal.ends_with(':') {
@@ -67,14 +67,14 @@ impl Authenticator {
         let tells = |claim: &str| claim == "sub" || claim.starts_with("terraform_");
         let looks = self.rules.iter().any(|rule| match rule {
             ClaimRule::Equals { claim, .. } => tells(claim),
-            ClaimRule::Holds(condition) => scan::claims_named(&condition.expression)
+            ClaimRule::Holds(condition) => scan::claims_named(condition.expression.text())
                 .iter()
                 .any(|claim| tells(claim)),
         });
         let by_user = self
             .user_rules
             .iter()
-            .any(|rule| rule.expression.contains("organization:"));
+            .any(|rule| rule.expression.text().contains("organization:"));
         (!looks && !by_user).then(|| Weakness {
             place: format!("{place}.claimValidationRules"),
             what: "no rule looks at `sub`, so that every run of every organization of this issuer is let \
@@ -95,7 +95,9 @@ impl Authenticator {
             let is_bare = match mapping {
                 None => false,
                 Some(Mapping::Claim { prefix, .. }) => prefix.is_empty(),
-                Some(Mapping::Expression(text)) => text.trim_start().starts_with("claims."),
+                Some(Mapping::Expression(formula)) => {
+                    formula.text().trim_start().starts_with("claims.")
+                }
             };
             if is_bare {
                 weaknesses.push(Weakness {

@@ -40,6 +40,8 @@ fn can_be_said(case: &Case) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn the_provider_and_rbac_let_in_this_run_and_no_neighbour(
         case in cases("kubernetes.workload.identity"),

@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::cases;
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn what_is_written_lets_in_this_run_and_no_neighbour(
         case in cases("kubernetes.workload.identity"),
