@@ -53,7 +53,7 @@ enum RoleKindArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormArg {
-    /// AuthenticationConfiguration and bindings.
+    /// The API server's configuration and the bindings.
     Yaml,
     /// The bindings.
     Terraform,

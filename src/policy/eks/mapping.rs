@@ -1,5 +1,5 @@
-//! `aws-auth`: the ConfigMap that maps roles to user names and groups (EKS' user guide, "Grant IAM users
-//! access to Kubernetes with a ConfigMap"; aws-iam-authenticator's `ParseMap`).
+//! `aws-auth`: the `ConfigMap` that maps roles to user names and groups (EKS' user guide, "Grant IAM users
+//! access to Kubernetes with a `ConfigMap`"; aws-iam-authenticator's `ParseMap`).
 
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ pub(super) struct Mapping {
     pub(super) groups: Vec<String>,
 }
 
-/// Whether a document is the ConfigMap, or a list of what stands in it.
+/// Whether a document is the `ConfigMap`, or a list of what stands in it.
 pub(super) fn recognizes(document: &Value) -> bool {
     let name = document.get("metadata").and_then(|m| m.get("name"));
     let is_map = document.get("kind").and_then(Value::as_str) == Some("ConfigMap");
@@ -106,7 +106,7 @@ impl AwsAuth {
     }
 }
 
-/// YAML, or JSON, that stands as a text in the ConfigMap.
+/// YAML, or JSON, that stands as a text in the `ConfigMap`.
 fn inside(data: &Fields<'_>, name: &str) -> Result<Option<Value>, BadPolicy> {
     let Some(text) = data.text(name)? else {
         return Ok(None);

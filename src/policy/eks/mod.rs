@@ -26,7 +26,7 @@ const MOST_CHANGES: usize = 128;
 /// Who is let in, and what is bound.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    provider: Option<Provider>,
+    provider: Option<Box<Provider>>,
     aws_auth: Option<AwsAuth>,
     /// Whether access entries are given: a cluster with them may have none.
     has_entries: bool,
@@ -76,7 +76,7 @@ impl Policy {
             let second = |what: &str| BadPolicy::at(&document.name, what);
             if provider::recognizes(&document.value) {
                 let read = Provider::read(&document.value)?;
-                if policy.provider.replace(read).is_some() {
+                if policy.provider.replace(Box::new(read)).is_some() {
                     return Err(second("is a second identity provider; a cluster has one"));
                 }
             } else if mapping::recognizes(&document.value) {
@@ -181,7 +181,7 @@ impl Policy {
     fn weaknesses(&self) -> Vec<Weakness> {
         let mut weaknesses = Vec::new();
         let mut add = |place: String, what: String| weaknesses.push(Weakness { place, what });
-        for (place, what) in self.provider.iter().flat_map(Provider::weaknesses) {
+        for (place, what) in self.provider.iter().flat_map(|own| own.weaknesses()) {
             add(place, what);
         }
         if let Some(aws_auth) = &self.aws_auth {

@@ -264,7 +264,7 @@ impl Provider {
                 let what = format!(
                     "write `{found}`; it takes one value only, so whoever has another is refused from then on"
                 );
-                self.required[index].1 = found.to_owned();
+                found.clone_into(&mut self.required[index].1);
                 Some(replace(&place, what, &value, found))
             }
             Site::Binding | Site::Role | Site::Status => None,

@@ -240,7 +240,9 @@ impl Mapping {
         match self {
             Self::Expression(formula) => match formula.compiled() {
                 Err(why) => Made::Unknown(why),
-                Ok(expression) => expression.text(seen).map_or_else(failed, Made::Is),
+                Ok(expression) => expression
+                    .text(seen)
+                    .map_or_else(|error| failed(&error), Made::Is),
             },
             Self::Claim { claim, prefix } => {
                 if let Some(why) = unverified(claim, claims) {
@@ -290,7 +292,9 @@ impl Condition {
         let result = match (self.expression.compiled(), seen) {
             (Err(why), _) => Made::Unknown(why),
             (Ok(_), None) => Made::Unknown("what the user is called is not known".to_owned()),
-            (Ok(expression), Some(seen)) => expression.holds(seen).map_or_else(failed, Made::Is),
+            (Ok(expression), Some(seen)) => expression
+                .holds(seen)
+                .map_or_else(|error| failed(&error), Made::Is),
         };
         let check = match result {
             Made::Is(holds) => {
@@ -307,7 +311,7 @@ impl Condition {
     }
 }
 
-fn failed<T>(error: String) -> Made<T> {
+fn failed<T>(error: &str) -> Made<T> {
     Made::Fails(format!("it cannot be evaluated for this token: {error}"))
 }
 
@@ -315,9 +319,10 @@ fn failed<T>(error: String) -> Made<T> {
 fn evaluated_texts(formula: &Formula, seen: &Variables) -> Made<Vec<String>> {
     match formula.compiled() {
         Err(why) => Made::Unknown(why),
-        Ok(expression) => expression.texts(seen).map_or_else(failed, |texts| {
-            Made::Is(texts.into_iter().filter(|text| !text.is_empty()).collect())
-        }),
+        Ok(expression) => expression.texts(seen).map_or_else(
+            |error| failed(&error),
+            |texts| Made::Is(texts.into_iter().filter(|text| !text.is_empty()).collect()),
+        ),
     }
 }
 

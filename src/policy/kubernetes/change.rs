@@ -188,7 +188,7 @@ impl Authenticator {
                 let condition = self.user_rules.get_mut(index)?;
                 let own = format!("user.username == {}", literal(&username));
                 Some(condition.or(
-                    own,
+                    &own,
                     format!("{place}.userValidationRules[{index}].expression"),
                     &username,
                 ))
@@ -207,7 +207,7 @@ impl ClaimRule {
     fn admit(&mut self, place: String, subject: &str) -> Change {
         let own = format!("claims.sub == {}", literal(subject));
         match self {
-            Self::Holds(condition) => condition.or(own, format!("{place}.expression"), subject),
+            Self::Holds(condition) => condition.or(&own, format!("{place}.expression"), subject),
             Self::Equals { claim, value } => {
                 let before = format!("claim: {claim}, requiredValue: {value}");
                 let old = format!("claims[{}] == {}", literal(claim), literal(value));
@@ -231,7 +231,7 @@ impl ClaimRule {
 
 impl Condition {
     /// What is added comes first: it decides before a claim is missed that the token has not.
-    fn or(&mut self, own: String, place: String, who: &str) -> Change {
+    fn or(&mut self, own: &str, place: String, who: &str) -> Change {
         let before = self.expression.text().to_owned();
         self.expression = Formula::new(format!("{own} || ({before})"), Wanted::Bool);
         replace(

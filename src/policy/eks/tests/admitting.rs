@@ -8,6 +8,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/net";
 const WITH_PATH: &str = "arn:aws:iam::123456789012:role/ci/net";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn the_change_admits_and_is_at_its_place() {
     let oidc = |changes: Value| {
         let mut oidc = json!({"issuerUrl": "https://ci.example.com", "clientId": "kubernetes.workload.identity"});

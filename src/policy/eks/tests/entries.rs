@@ -29,6 +29,7 @@ fn policies(arn: &str, name: &str, scope: &Value) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn access_entries_let_roles_in() {
     let standard = |arn: &str| entry(arn, &json!({}));
     run(vec![

@@ -41,7 +41,8 @@ pub(super) fn run(rows: Vec<Row>) {
 }
 
 #[test]
-pub(super) fn aws_auth_maps_roles() {
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn aws_auth_maps_roles() {
     run(vec![
         (
             "EKSUG",

@@ -36,6 +36,7 @@ type Row = (
 );
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_token_is_let_in_as_the_flags_of_the_api_server_do_it() {
     let rows: Vec<Row> = vec![
         (

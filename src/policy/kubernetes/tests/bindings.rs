@@ -22,6 +22,7 @@ fn listed(items: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_binding_binds_whom_it_names() {
     let user = |name: &str| {
         bound(

@@ -19,6 +19,7 @@ fn mapping(mapping: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn issuers_and_audiences_are_equal_byte_for_byte() {
     let aud = "audiences: [kubernetes.workload.identity]";
     let rows: Vec<Row> = vec![
@@ -171,6 +172,7 @@ fn the_entry_of_the_tokens_issuer_is_the_one_that_counts() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn names_come_from_claims_or_expressions() {
     hold(vec![
         (

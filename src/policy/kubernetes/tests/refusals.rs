@@ -5,6 +5,7 @@ use super::{read, with_entries};
 const OWN: &str = "claimMappings: {username: {claim: sub, prefix: ''}}";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_the_api_server_refuses_is_refused_with_its_place() {
     let issuer = |issuer: &str| with_entries(&format!("- issuer: {issuer}\n  {OWN}\n"));
     let more = |more: &str| {

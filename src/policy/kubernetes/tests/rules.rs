@@ -6,6 +6,7 @@ use super::super::super::Decision::{Admitted, Refused, Undecided};
 use super::{SUBJECT, entry, hold, token, verdict, with_entries};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rules_hold_or_refuse() {
     let rule = |rule: &str| entry(&format!("claimValidationRules: [{rule}]"));
     let user = |rule: &str| entry(&format!("userValidationRules: [{rule}]"));
