@@ -1,3 +1,5 @@
+//! What is written for EKS, letter by letter, and which options are refused.
+
 use super::super::{Part, Scope};
 use super::*;
 use crate::domain::claims::Audience;

@@ -1,3 +1,5 @@
+//! What is written for Kubernetes, letter by letter, and which options are refused.
+
 use super::super::{Phases, Scope};
 use super::*;
 use crate::domain::claims::Audience;
