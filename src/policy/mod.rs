@@ -142,13 +142,17 @@ const READERS: [(&str, Recognizes, Reads); 7] = [
 ];
 
 impl Policy {
-    /// Reads the documents of one relying party; whose they are is seen from their form.
+    /// Reads the documents of one relying party; whose they are is seen from their form. RBAC is
+    /// Kubernetes' own, and goes with what lets somebody into an EKS cluster as well.
     ///
     /// # Errors
     /// [`BadPolicy`] names the document and the place in it.
     pub fn read(documents: &[Document]) -> Result<Self, BadPolicy> {
+        let documents = kubernetes::unpacked(documents);
+        let is_rbac = |document: &&Document| kubernetes::is_rbac(&document.value);
+        let (rbac, own): (Vec<_>, Vec<_>) = documents.iter().partition(is_rbac);
         let mut found: Option<(&str, &str, Reads)> = None;
-        for document in documents {
+        for document in own.into_iter().chain(rbac) {
             let reader = READERS
                 .iter()
                 .find(|(_, recognizes, _)| recognizes(&document.value));
@@ -159,7 +163,7 @@ impl Policy {
             };
             match found {
                 None => found = Some((&document.name, party, *reads)),
-                // RBAC bindings are Kubernetes' own, and go with EKS' configuration as well.
+                Some((_, "EKS", _)) if is_rbac(&document) => {}
                 Some((first, one, _)) if one != *party => {
                     return Err(BadPolicy::Mixed {
                         first: first.to_owned(),
@@ -176,7 +180,7 @@ impl Policy {
                 name: "nothing".to_owned(),
             });
         };
-        reads(documents)
+        reads(&documents)
     }
 
     /// Whose it is.

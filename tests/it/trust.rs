@@ -4,8 +4,10 @@
 mod aws;
 mod azure;
 mod documents;
+mod eks;
 mod gcp;
 mod hcp;
+mod kubernetes;
 mod vault;
 
 use proptest::collection::vec;
