@@ -15,11 +15,12 @@ pub fn pages() -> Vec<(String, String)> {
 }
 
 /// The areas of the kinds: how their ids begin, and what finds them.
-const AREAS: [(&str, &str); 6] = [
+const AREAS: [(&str, &str); 7] = [
     ("issuer", "runmint doctor issuer URL"),
     ("token", "runmint doctor token FILE"),
     ("policy", "runmint doctor policy --token FILE --policy FILE"),
     ("environment", "runmint doctor environment"),
+    ("pod", "runmint doctor environment --pod FILE"),
     ("error", "runmint doctor error"),
     ("explain", "runmint explain"),
 ];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// One document of a file; a YAML file may hold several.
+/// One document of a file, which may hold several, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// The file, and which document of it where there are several: what messages call it.
@@ -39,7 +39,9 @@ impl Document {
         };
         // What begins as JSON is taken for JSON, so that its mistakes are reported as JSON's.
         let values: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
-            vec![serde_json::from_str(text).map_err(|error| syntax(error.to_string()))?]
+            let values = serde_json::Deserializer::from_str(text).into_iter();
+            let values: Result<_, _> = values.collect();
+            values.map_err(|error: serde_json::Error| syntax(error.to_string()))?
         } else {
             serde_saphyr::from_multiple(text).map_err(|error| syntax(error.to_string()))?
         };
@@ -79,6 +81,8 @@ mod tests {
         let two = Document::all("k.yaml", "---\nkind: A\n---\nkind: B\nn: 5\n").unwrap();
         assert_eq!(two[1].value, json!({"kind": "B", "n": 5}));
         assert_eq!(two[1].name, "k.yaml (document 2)");
+        let two = Document::all("p.json", "{\"a\": 1}\n{\"b\": 2}\n").unwrap();
+        assert_eq!(two[1].value, json!({"b": 2}));
     }
 
     #[test]

@@ -6,4 +6,5 @@ mod explain;
 mod issuer;
 mod pages;
 mod site;
+mod stories;
 mod token;

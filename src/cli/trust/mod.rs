@@ -162,14 +162,19 @@ impl ScopeArgs {
             }
             let mut lines = Vec::new();
             for document in &documents {
-                if documents.len() > 1 {
-                    let comment = if form == Form::Json { "//" } else { "#" };
-                    lines.push(format!("{comment} {}: {}", document.name, document.about));
+                // JSON has no comments; whoever reads several documents sees where one ends.
+                if documents.len() > 1 && form != Form::Json {
+                    lines.push(format!("# {}: {}", document.name, document.about));
                 }
                 lines.extend(document.text.lines().map(str::to_owned));
             }
             lines
         });
+        if form == Form::Json && self.dir.is_none() {
+            for document in &documents {
+                printer.say(&format!("{}: {}", document.name, document.about));
+            }
+        }
         for warning in &bundle.warnings {
             printer.say(&format!("warning: {warning}"));
         }
