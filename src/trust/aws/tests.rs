@@ -1,3 +1,5 @@
+//! What is written, form by form, and what is refused.
+
 use hcl::Body;
 use serde_json::{Value, json};
 
