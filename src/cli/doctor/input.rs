@@ -17,8 +17,10 @@ const MOST: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// Names the option and the file.
 pub(in crate::cli) fn read(option: &str, path: &Path) -> Result<String, CliError> {
-    let unusable =
-        |what: String| CliError::Usage(format!("`{option}`: {}: {what}", path.display()));
+    let unusable = |what: String| {
+        let what = format!("`{option}`: {}: {what}", path.display());
+        CliError::Io(std::io::Error::other(what))
+    };
     let mut text = String::new();
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())

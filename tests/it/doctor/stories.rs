@@ -125,17 +125,18 @@ async fn a_service_that_is_not_root_reads_its_token_again() {
     desk.doctor(&look).await.is_clear();
 
     // In the pod, services change their user and lose the group; the chart's setting for OpenShift stops that.
-    let mut pod: Value = serde_json::from_str(ENTERPRISE).unwrap();
+    let mut pods: Value = serde_json::from_str(ENTERPRISE).unwrap();
     let look = [
         "environment",
         "--pod",
-        &desk.write("pod.json", &pod.to_string()),
+        &desk.write("pods.json", &pods.to_string()),
     ];
     let report = desk.doctor(&look).await;
     let advice = report.finding("pod-terraform-enterprise")["fix"].to_string();
     assert!(advice.contains("openshift"), "{advice}");
-    pod["spec"]["containers"][0]["securityContext"] = json!({"allowPrivilegeEscalation": false});
-    desk.write("pod.json", &pod.to_string());
+    let container = &mut pods["items"][0]["spec"]["containers"][0];
+    container["securityContext"] = json!({"allowPrivilegeEscalation": false});
+    desk.write("pods.json", &pods.to_string());
     desk.doctor(&look).await.has_nothing();
 }
 
