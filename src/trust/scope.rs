@@ -169,13 +169,11 @@ impl SubjectPattern {
     /// open end closes before it, the rest is a regular expression.
     pub fn cel(&self, subject: &str) -> String {
         if let Some(subjects) = self.subjects() {
-            return match (self.phase, subjects.as_slice()) {
-                (Some(_), [only]) => format!("{subject} == \"{only}\""),
-                _ => {
-                    let start = self.before_the_phase(Part::glob, Part::glob, Part::glob);
-                    format!("{subject}.startsWith(\"{start}\")")
-                }
-            };
+            if let [only] = subjects.as_slice() {
+                return format!("{subject} == \"{only}\"");
+            }
+            let start = self.before_the_phase(Part::glob, Part::glob, Part::glob);
+            return format!("{subject}.startsWith(\"{start}\")");
         }
         format!("{subject}.matches(\"{}\")", self.regex())
     }

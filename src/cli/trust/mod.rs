@@ -190,12 +190,13 @@ fn part<T>(
     if value == "*" {
         return Ok(Part::Any);
     }
-    let part = parse(name, value).map_err(|error| match value.contains('*') {
-        true => InvalidField::new(
-            name,
-            format!("is {value:?}; give one name, or `*` alone for all of them"),
-        ),
-        false => error,
+    let part = parse(name, value).map_err(|error| {
+        if value.contains('*') {
+            let rule = format!("is {value:?}; give one name, or `*` alone for all of them");
+            InvalidField::new(name, rule)
+        } else {
+            error
+        }
     });
     part.map(Part::Exactly)
         .map_err(|error| option(name, &error))
