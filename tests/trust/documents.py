@@ -25,7 +25,7 @@ PLAN = [*ONE, "--phase", "plan"]
 ACCOUNT = ["--account-id", "123456789012"]
 POLICIES = ["--policy-arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"]
 GCP = ["--project-number", "1234567890", "--project-id", "acme-net"]
-ONE_ACCOUNT = ["--service-account", "net@acme-net.iam.gserviceaccount.com"]
+ONE_ACCOUNT = ["--service-account", "net-apply@acme-net.iam.gserviceaccount.com"]
 ROLE_ARN = ["--via-role", "arn:aws:iam::123456789012:role/ci/net"]
 
 # What is called, with what each relying party needs, and the forms that it has.
@@ -53,7 +53,7 @@ CALLS += [
     for scope, more in [
         (ONE, ONE_ACCOUNT),
         (ANY, ONE_ACCOUNT),
-        (APART, [*ONE_ACCOUNT, "--service-account", "plan@acme-net.iam.gserviceaccount.com"]),
+        (APART, ["--service-account", "net-plan@acme-net.iam.gserviceaccount.com", *ONE_ACCOUNT]),
     ]
 ]
 CALLS += [("vault", scope, ["terraform", "cli", "json"]) for scope in (ONE, SEVERAL, ANY, APART)]
@@ -153,9 +153,14 @@ def terraform(path):
 
 
 def kubernetes(document):
-    if document["kind"] == "AuthenticationConfiguration":
+    # The list that belongs into aws-auth is no document of its own.
+    if isinstance(document, list):
+        for role in document:
+            if not {"rolearn", "username", "groups"} >= set(role):
+                raise Wrong(f"aws-auth knows no {set(role)}")
+    elif document["kind"] == "AuthenticationConfiguration":
         known(document, AUTHENTICATION, "")
-    elif isinstance(document, dict) and "apiVersion" in document:
+    else:
         try:
             kubernetes_validate.validate(document, "1.33", strict=True)
         except kubernetes_validate.ValidationError as error:
@@ -178,7 +183,13 @@ def known(value, fields, place):
 
 # The AWS CLI checks the arguments against the service's description, and calls nobody.
 AWS = """#!/bin/sh
-exec "$AWS" "$@" --generate-cli-skeleton output
+said=$("$AWS" "$@" --generate-cli-skeleton output 2>&1) && exit
+case $said in
+    # The answer that it makes up does not fit its own rules; by then the arguments have passed.
+    *"parameter Role."*) exit 0 ;;
+esac
+printf '%s\\n' "$said" >&2
+exit 1
 """
 
 # The others are only told: what they are called with must be what a shell makes of it.
@@ -199,7 +210,7 @@ def shell(path):
     environment = {
         "PATH": f"{stand_ins}:/usr/bin:/bin",
         "AWS": os.environ["AWS"],
-        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
         "HOME": str(FOLDER),

@@ -298,19 +298,9 @@ fn together(mut changes: Vec<Change>) -> Option<Change> {
     if changes.len() < 2 {
         return changes.pop();
     }
-    let join = |of: fn(&Change) -> &str, with: &str| {
-        let texts: Vec<&str> = changes.iter().map(of).collect();
-        texts.join(with)
-    };
-    let whats: Vec<String> = changes
-        .iter()
-        .map(|change| format!("at `{}` {}", change.place, change.what))
-        .collect();
-    let befores: Vec<&str> = changes.iter().filter_map(|c| c.before.as_deref()).collect();
-    Some(Change {
-        place: join(|change| &change.place, ", "),
-        what: whats.join("; "),
-        before: (!befores.is_empty()).then(|| befores.join("\n")),
-        after: join(|change| &change.after, "\n"),
-    })
+    let named = changes.iter().map(|change| Change {
+        what: format!("at `{}` {}", change.place, change.what),
+        ..change.clone()
+    });
+    Change::together(&named.collect::<Vec<_>>())
 }

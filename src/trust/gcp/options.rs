@@ -106,7 +106,8 @@ fn check_email(email: &str) -> Result<(), TrustError> {
         _ => Err(TrustError::new(
             "--service-account",
             format!(
-                "is {email:?}; it must be the account's address, such as \
+                "is {email:?}; it must be the account's address, its name 6 to 30 small \
+                 letters, digits and `-`, such as \
                  `terraform@acme-prod.iam.gserviceaccount.com`"
             ),
         )),
