@@ -36,16 +36,15 @@ fn count(report: &Report, severity: Severity) -> usize {
 }
 
 fn lines(report: &Report) -> Vec<String> {
-    let width = report
-        .facts
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max();
+    let widths = report.facts.iter().map(|(name, _)| name.chars().count());
+    // Some names are paths; they do not push all values to the right.
+    let width = widths.filter(|width| *width <= WIDEST_NAME).max();
     let width = width.unwrap_or(0) + 1;
     let facts = report.facts.iter().map(|(name, value)| {
         // A value of several lines stays under its name.
-        let value = value.replace('\n', &format!("\n{:width$} ", ""));
-        format!("{:width$} {value}", format!("{name}:"))
+        let lines: Vec<String> = value.lines().map(harmless).collect();
+        let value = lines.join(&format!("\n{:width$} ", ""));
+        format!("{:width$} {value}", format!("{}:", harmless(name)))
     });
     let mut lines: Vec<String> = facts.collect();
     for finding in &report.findings {
@@ -70,8 +69,9 @@ fn of_finding(finding: &Finding) -> Vec<String> {
         Severity::Warning => ("warning", Tone::Doubtful),
     };
     let head = tone.paint(&format!("{word}[{}]", finding.id));
-    let mut lines = vec![format!("{head}: {}", finding.what)];
-    lines.extend(finding.shown.iter().map(|line| format!("    {line}")));
+    let mut lines = vec![format!("{head}: {}", harmless(&finding.what))];
+    let shown = finding.shown.iter();
+    lines.extend(shown.map(|line| format!("    {}", harmless(line))));
     for (name, text) in [
         ("why", &finding.why),
         ("fix", &finding.fix),
@@ -87,11 +87,26 @@ fn of_finding(finding: &Finding) -> Vec<String> {
 /// As wide as people read with ease, in characters.
 const WIDTH: usize = 100;
 
+/// Of the names of facts, in characters.
+const WIDEST_NAME: usize = 32;
+
+/// What came from others (an issuer, a log, a policy) may hold what would steer the terminal.
+fn harmless(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(harmless).collect()
+}
+
 /// A name, and a text beside it that is broken between words. Lines of the text stay lines.
 fn wrapped(name: &str, text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut start = format!("  {:7} ", format!("{name}:"));
-    for paragraph in text.lines() {
+    for paragraph in text.lines().map(harmless) {
+        // What is to be pasted stays on its line.
+        if paragraph.starts_with("- ") || paragraph.starts_with("+ ") {
+            lines.push(format!("{start}{paragraph}"));
+            start = " ".repeat(10);
+            continue;
+        }
         let mut line = start.clone();
         let mut is_fresh = true;
         for word in paragraph.split(' ') {

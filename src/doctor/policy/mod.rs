@@ -80,9 +80,16 @@ fn refusal(policy: &Policy, presented: &Presented, check: &Check) -> Finding {
     if check.outcome == Outcome::Unknown {
         return finding;
     }
-    match policy.admitting(presented) {
-        Some((change, changed)) => finding.to_fix(advice(policy, &change, &changed, presented)),
-        None => finding,
+    let Some((change, changed)) = policy.admitting(presented) else {
+        return finding;
+    };
+    let advice = advice(policy, &change, &changed, presented);
+    // A token is for one relying party: that it is another's is not the policy's fault.
+    match (&check.part, check.wanted.as_slice()) {
+        (Part::Audience, [audience, ..]) => finding.to_fix(format!(
+            "Ask for the token with the audience `{audience}`. Or let the policy take this one:\n{advice}"
+        )),
+        _ => finding.to_fix(advice),
     }
 }
 
@@ -94,9 +101,14 @@ fn advice(policy: &Policy, change: &Change, changed: &Policy, presented: &Presen
         before,
         after,
     } = change;
-    let mut lines = vec![format!("{what} At `{place}`:")];
-    lines.extend(before.iter().map(|before| format!("- {before}")));
-    lines.push(format!("+ {after}"));
+    let mut lines = vec![sentence(what)];
+    // Of several changes each names its place itself.
+    if !what.contains('`') || !place.contains(", ") {
+        lines.push(format!("At `{place}`:"));
+    }
+    let before = before.iter().flat_map(|before| before.lines());
+    lines.extend(before.map(|line| format!("- {line}")));
+    lines.extend(after.lines().map(|line| format!("+ {line}")));
     let after = changed.evaluate(presented);
     if let (false, Some(next)) = (after.admits(), after.first_failure()) {
         lines.push(format!(
@@ -119,6 +131,15 @@ fn advice(policy: &Policy, change: &Change, changed: &Policy, presented: &Presen
         format!("It admits others too: {}.", others.join(", "))
     });
     lines.join("\n")
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|c| c.to_uppercase().to_string());
+    let text = first.unwrap_or_default() + rest.as_str();
+    let is_ended = text.ends_with(['.', ':']);
+    if is_ended { text } else { text + "." }
 }
 
 /// Whom of the run's neighbours the policy admits as it is.
