@@ -92,7 +92,15 @@ const WIDEST_NAME: usize = 32;
 
 /// What came from others (an issuer, a log, a policy) may hold what would steer the terminal.
 fn harmless(text: &str) -> String {
-    let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    // Marks that turn the direction of writing, or that nobody sees, hide what stands there.
+    let is_hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let harmless = |c: char| {
+        if c.is_control() || is_hidden(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
     text.chars().map(harmless).collect()
 }
 

@@ -111,6 +111,10 @@ impl ScopeArgs {
             None if self.split_phases => Phases::Apart,
             None => Phases::Both,
         };
+        if self.workspace.len() > 1 && self.workspace.iter().any(|name| name == "*") {
+            let rule = "`--workspace` is `*` and a name; `*` alone admits all of them".to_owned();
+            return Err(CliError::Usage(rule));
+        }
         let workspaces = self.workspace.iter();
         let scope = Scope {
             organization: part("--organization", &self.organization, Name::parse)?,

@@ -41,6 +41,18 @@ pub const CLAIM: Kind = Kind {
     source: "RFC 7519, section 4; the relying party's guide in docs/",
 };
 
+/// A statement denies it.
+pub const DENY: Kind = Kind {
+    id: "policy-deny",
+    severity: Severity::Error,
+    title: "A statement denies the call",
+    why: "At AWS one statement with the effect `Deny` that applies outweighs every one that allows. Somebody \
+          has written it to keep such runs out.",
+    fix: "Ask whoever wrote the statement. If this run is to be let in, take it out of the statement's \
+          conditions; no other statement can.",
+    source: "AWS, IAM user guide, \"Policy evaluation logic\"",
+};
+
 /// An expression.
 pub const EXPRESSION: Kind = Kind {
     id: "policy-expression",
@@ -83,11 +95,13 @@ pub const ISSUER: Kind = Kind {
 pub const OPEN: Kind = Kind {
     id: "policy-open",
     severity: Severity::Warning,
-    title: "The policy admits more than it seems to",
-    why: "Whoever can open a run whose subject fits gets in. A pattern that does not end where a name ends \
-          admits every name that goes on from there; a policy without a subject admits every run of the issuer.",
+    title: "The policy lets in, or gives, more than it seems to",
+    why: "A policy is read by what it says, not by what was meant. A pattern that does not end where a name \
+          ends admits every name that goes on from there; a condition that is not there admits everybody; a \
+          powerful role gives all of them everything; and what was not given here was not looked at.",
     fix: "Write every part of the subject, and end a pattern at `:run_phase:`, for example \
-          `organization:acme:project:net:workspace:prod:run_phase:*`. `runmint trust` writes closed patterns.",
+          `organization:acme:project:net:workspace:prod:run_phase:*`. `runmint trust` writes closed \
+          patterns. Where a part was not looked at, give it as a further `--policy`.",
     source: "AWS, IAM user guide, \"Create a role for OpenID Connect federation\"; GCP, \"Best practices for \
              using workload identity federation\"",
 };
