@@ -13,6 +13,7 @@ mod runs;
 mod secrets;
 mod settings;
 mod token;
+mod trust;
 
 use crate::harness::Database;
 use crate::program::{Server, Setup};

@@ -7,4 +7,5 @@ mod issuer;
 mod pages;
 mod site;
 mod stories;
+mod thumbprint;
 mod token;

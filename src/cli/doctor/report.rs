@@ -133,3 +133,37 @@ fn wrapped(name: &str, text: &str) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::kinds::policy::SUBJECT;
+
+    #[test]
+    fn what_others_have_written_steers_no_terminal() {
+        let evil = "a\u{1b}[31mb\u{9b}2Jc\u{7}d\u{202e}e\r";
+        let mut report = Report::default();
+        report.fact(evil, evil);
+        report.add(Finding::new(&SUBJECT, evil).showing([evil]).to_fix(evil));
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        for line in lines(&report) {
+            assert!(!line.contains(steers), "{line:?}");
+        }
+        assert!(lines(&report)[0].contains("a\u{fffd}[31mb"));
+    }
+
+    #[test]
+    fn a_long_text_is_broken_between_words_and_what_is_pasted_is_not() {
+        let long = "word ".repeat(40);
+        let pasted = format!("+ {long}");
+        let broken = wrapped("fix", &format!("{}\n{pasted}", long.trim_end()));
+        assert!(broken[0].starts_with("  fix:    word word"), "{broken:#?}");
+        assert!(
+            broken
+                .iter()
+                .take(broken.len() - 1)
+                .all(|line| line.len() <= WIDTH)
+        );
+        assert_eq!(broken.last().unwrap().trim_start(), pasted);
+    }
+}

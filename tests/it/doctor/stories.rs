@@ -231,10 +231,18 @@ async fn a_role_is_assumed_by_a_run_and_its_event_leads_back_to_the_token() {
     policy("Default Project").await;
     desk.doctor(&look).await.is_clear();
 
-    // Later: whose event is that?
+    // Later, without the token: the audit log tells what its claims were.
     let payload = claims(&std::fs::read_to_string(&token).unwrap());
     let text = |claim: &str| payload[claim].as_str().unwrap();
     let run = text("terraform_run_id");
+    let ask = [
+        "explain", "--run", run, "--policy", &file, "--format", "json",
+    ];
+    Report::of(&desk.server.cli(&ask).await).is_clear();
+    policy("Default").await;
+    Report::of(&desk.server.cli(&ask).await).names("policy-subject");
+
+    // And whose event is that?
     let provider = "arn:aws:iam::123456789012:oidc-provider/ci.example.com";
     let event = |subject: &str| {
         json!({
