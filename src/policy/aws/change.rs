@@ -1,18 +1,19 @@
 //! The smallest change with which a trust policy admits a token.
 //!
 //! What is asked for exactly gets the token's value beside it. Where a statement cannot be widened so (it
-//! is for others, it keeps someone out, it asks for what no token has), another is added for this run.
-//! A Deny is meant, and what cannot be known here is not taken out.
+//! is for others, it keeps someone out, it asks for what no token has, it would let a subject in with
+//! another's audience), another is added for this run. A Deny is meant, and what cannot be known here is
+//! not taken out.
 
 use serde_json::{Value, json};
 
 use super::super::Presented;
 use super::super::verdict::{Change, Outcome, Part};
 use super::Policy;
-use super::condition::Condition;
+use super::condition::{Condition, Over, Test, Text};
 use super::context::{ClaimKey, Request};
 use super::evaluate::{Judged, judge, nearest};
-use super::statement::{Actions, ProviderArn};
+use super::statement::{Actions, ProviderArn, Statement};
 
 pub(super) fn admitting(policy: &Policy, presented: &Presented) -> Option<(Change, Policy)> {
     let verdict = policy.evaluate(presented);
@@ -108,6 +109,12 @@ impl Draft {
     fn widen(&mut self, judged: &Judged, request: &Request) -> Option<()> {
         let statement = judged.statement;
         let missing = &judged.missing_actions;
+        // A statement without this action lets nobody in yet.
+        let opens = missing.contains(&"sts:AssumeRoleWithWebIdentity");
+        let (mut widens_audience, mut widens_subject) = (opens, opens);
+        if opens && statement.principals.federated().len() > 1 {
+            return None;
+        }
         if !missing.is_empty() {
             if matches!(statement.actions, Actions::AllBut(_)) {
                 return None;
@@ -130,50 +137,77 @@ impl Draft {
                 Part::Subject => "sub",
                 _ => return None,
             };
+            widens_audience |= claim == "aud";
+            widens_subject |= claim == "sub";
             let value = value_of(claim, request)?;
-            let name = &self.mend_key(&statement.place, condition, claim, request)?;
-            if *name != condition.key && is_in(condition, &value) {
+            let written = written(&value, self.policy.variables, condition)?;
+            if !ClaimKey::parse(&condition.key).is(request.provider().ok()?, claim) {
+                self.rename_key(statement, condition, claim, &written, request)?;
                 continue;
             }
+            let name = &condition.key;
             let place = format!(
                 "{}.Condition.{}[\"{name}\"]",
                 statement.place, condition.operator.name
             );
-            let written = written(&value, self.policy.variables, condition);
             let what = format!("add `{value}`");
             let values = self.condition(&statement.place, condition)?.get_mut(name)?;
             let change = add(values, &[written.as_str()], place, what);
             self.changes.push(change);
         }
+        // Each subject of a statement goes with each of its audiences.
+        let is_safe = (!widens_subject || self.asks_only_for("aud", &statement.place, request)?)
+            && (!widens_audience || self.asks_only_for("sub", &statement.place, request)?);
+        is_safe.then_some(())
+    }
+
+    /// Gives a condition the key of the token's issuer, and the token's value only: the values of a key
+    /// that the issuer never had may be those of another. Nothing if the statement is for others too.
+    fn rename_key(
+        &mut self,
+        statement: &Statement,
+        condition: &Condition,
+        claim: &str,
+        value: &str,
+        request: &Request,
+    ) -> Option<()> {
+        if statement.principals.federated().len() != 1 {
+            return None;
+        }
+        let key = format!("{}:{claim}", request.provider().ok()?);
+        let keys = self
+            .condition(&statement.place, condition)?
+            .as_object_mut()?;
+        if keys.keys().any(|other| other.eq_ignore_ascii_case(&key)) {
+            return None;
+        }
+        let before = keys.remove(&condition.key)?;
+        keys.insert(key.clone(), json!(value));
+        self.changes.push(Change {
+            place: format!("{}.Condition.{}", statement.place, condition.operator.name),
+            what: format!(
+                "name the key `{key}` instead of `{}`, with this run's value",
+                condition.key
+            ),
+            before: Some(json!({ &condition.key: before }).to_string()),
+            after: json!({ key: value }).to_string(),
+        });
         Some(())
     }
 
-    /// Gives a condition the key of the token's issuer, if it has not got it; the key.
-    fn mend_key(
-        &mut self,
-        place: &str,
-        condition: &Condition,
-        claim: &str,
-        request: &Request,
-    ) -> Option<String> {
+    /// Whether a statement, as it is now, asks for the token's value of a claim and lets no other in.
+    fn asks_only_for(&self, claim: &str, place: &str, request: &Request) -> Option<bool> {
+        let value = value_of(claim, request)?;
         let provider = request.provider().ok()?;
-        if ClaimKey::parse(&condition.key).is(provider, claim) {
-            return Some(condition.key.clone());
-        }
-        let key = format!("{provider}:{claim}");
-        let keys = self.condition(place, condition)?.as_object_mut()?;
-        if keys.contains_key(&key) {
-            return None;
-        }
-        let values = keys.remove(&condition.key)?;
-        keys.insert(key.clone(), values);
-        self.changes.push(Change {
-            place: format!("{place}.Condition.{}", condition.operator.name),
-            what: format!("name the key `{key}` instead of `{}`", condition.key),
-            before: Some(condition.key.clone()),
-            after: key.clone(),
-        });
-        Some(key)
+        let statements = Statement::read_all(&self.policy.document).ok()?;
+        let statement = statements.iter().find(|one| one.place == place)?;
+        Some(statement.conditions.iter().any(|condition| {
+            let written = written(&value, self.policy.variables, condition);
+            ClaimKey::parse(&condition.key).is(provider, claim)
+                && condition.operator.asks_for_text()
+                && condition.operator.over != Over::All
+                && written.is_some_and(|written| condition.wanted.iter().all(|w| *w == written))
+        }))
     }
 
     /// Adds a statement for exactly this run.
@@ -252,27 +286,26 @@ impl Draft {
 fn value_of(claim: &str, request: &Request) -> Option<String> {
     let value = match claim {
         "aud" => request.audience().ok(),
-        claim => request.presented.text(claim),
+        _ => return request.subject(),
     };
     value.map(str::to_owned)
 }
 
-/// Whether a value fits already.
-fn is_in(condition: &Condition, value: &str) -> bool {
-    let found = super::context::Found::Values(vec![value.to_owned()]);
-    condition.hold(&found, true).0 == Outcome::Holds
-}
-
-/// A value as it is written where it is compared: its own wildcards are no wildcards.
-fn written(value: &str, variables: bool, condition: &Condition) -> String {
-    use super::condition::{Test, Text};
-    if !variables {
-        return value.to_owned();
-    }
-    let value = value.replace("${", "${$}{");
+/// A value as it is written where it is compared, so that it fits itself only: its own wildcards are no
+/// wildcards. Nothing if that cannot be written.
+fn written(value: &str, variables: bool, condition: &Condition) -> Option<String> {
+    let escaped = if variables {
+        value.replace("${", "${$}{")
+    } else {
+        value.to_owned()
+    };
     match condition.operator.test {
-        Test::Text(Text::Like) => value.replace('*', "${*}").replace('?', "${?}"),
-        _ => value,
+        Test::Text(Text::Equals) => Some(escaped),
+        Test::Text(Text::Like) if variables => {
+            Some(escaped.replace('*', "${*}").replace('?', "${?}"))
+        }
+        Test::Text(Text::Like) => (!value.contains(['*', '?'])).then_some(escaped),
+        _ => None,
     }
 }
 

@@ -120,6 +120,14 @@ impl Condition {
             };
             for (key, values) in keys {
                 let place = format!("{place}[\"{key}\"]");
+                let is_same = |other: &&String| *other != key && other.eq_ignore_ascii_case(key);
+                if let Some(other) = keys.keys().find(is_same) {
+                    let what = format!(
+                        "is there as `{other}` as well, and AWS reads keys without regard to case; \
+                         write one key with all values"
+                    );
+                    return Err(BadPolicy::at(place, what));
+                }
                 let wanted = match values {
                     Value::Array(items) => items.iter().map(|item| scalar(&place, item)).collect(),
                     value => scalar(&place, value).map(|value| vec![value]),

@@ -70,6 +70,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whose the token is; AWS takes a number for its text.
+    pub(super) fn subject(&self) -> Option<String> {
+        match self.presented.claims.get("sub")? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
     /// What must be allowed: assuming the role, and what the token asks for besides.
     pub(super) fn actions(&self) -> Vec<&'static str> {
         let mut actions = vec!["sts:AssumeRoleWithWebIdentity"];
@@ -151,8 +160,12 @@ impl<'a> Request<'a> {
         match key.claim.as_str() {
             "aud" if has_party => texts("azp"),
             "oaud" if has_party => texts("aud"),
+            "sub" => match self.subject() {
+                Some(subject) => one(&subject),
+                None => missing("the token has no `sub`"),
+            },
             "oaud" => unknown("`oaud` is documented for tokens with `azp` only"),
-            claim @ ("amr" | "aud" | "azp" | "sub") => texts(claim),
+            claim @ ("amr" | "aud" | "azp") => texts(claim),
             "email" if self.presented.text("email").is_some() => {
                 unknown("AWS reads `email` from some issuers only")
             }

@@ -76,11 +76,20 @@ pub(super) fn nearest<'j, 'a>(judged: &'j [Judged<'a>]) -> Option<&'j Judged<'a>
             let all = judged.conditions.iter();
             all.filter(|check| check.outcome == outcome).count()
         };
+        let lacks_action = judged
+            .missing_actions
+            .contains(&"sts:AssumeRoleWithWebIdentity");
+        // One that holds decides, and one that perhaps holds leaves it open, whatever the others say.
+        let standing = match judged.outcome {
+            Outcome::Holds if !lacks_action => 0,
+            Outcome::Unknown if !lacks_action => 1,
+            _ => 2,
+        };
         (
+            standing,
             judged.principal.outcome == Outcome::Fails,
-            judged
-                .missing_actions
-                .contains(&"sts:AssumeRoleWithWebIdentity"),
+            judged.principal.outcome != Outcome::Holds,
+            lacks_action,
             count(Outcome::Fails),
             count(Outcome::Unknown),
             judged.missing_actions.len(),
@@ -113,13 +122,13 @@ impl<'a> Judged<'a> {
         } else {
             Outcome::Holds
         };
-        let subject = request.presented.text("sub").unwrap_or_default();
+        let subject = request.subject().unwrap_or_default();
         let near = statement
             .conditions
             .iter()
             .filter(|condition| context::part(&condition.key) == Part::Subject)
-            .filter_map(|condition| condition.nearest(subject))
-            .map(|wanted| common_start(wanted, subject))
+            .filter_map(|condition| condition.nearest(&subject))
+            .map(|wanted| common_start(wanted, &subject))
             .max();
         let missing = |action: &&'static str| !statement.actions.contain(action);
         Self {

@@ -105,6 +105,15 @@ impl Policy {
                 ));
             }
         };
+        let size = weakness::size(&document);
+        if size > weakness::LARGEST_RAISED {
+            let what = format!(
+                "must be shorter: the policy has {size} characters, and AWS takes {} at most; use `*` \
+                 for a part, or a role for each workspace",
+                weakness::LARGEST_RAISED
+            );
+            return Err(BadPolicy::at("Statement", what));
+        }
         Ok(Self {
             statements: Statement::read_all(&document)?,
             document,

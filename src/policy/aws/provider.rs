@@ -1,7 +1,8 @@
 //! What STS looks at before any policy: the token itself, and the IAM OIDC provider of its issuer.
 //!
-//! IAM user guide: "Create an OpenID Connect (OIDC) identity provider in IAM"; several audiences and the
-//! list of roles were measured against AWS STS.
+//! IAM user guide: "Create an OpenID Connect (OIDC) identity provider in IAM"; several audiences, a
+//! missing subject and the list of roles were measured against AWS STS. STS refuses a token without `iat`
+//! or `exp` as well: times are no matter of a policy, and `runmint doctor token` looks at them.
 
 use serde_json::Value;
 
@@ -86,6 +87,23 @@ pub(super) fn token_checks(request: &Request) -> Vec<Check> {
         let found = request.presented.texts("aud");
         let check = Check::new("aud", Part::Audience, "one", false, why);
         checks.push(check.finding(found));
+    }
+    let subject = request.presented.claims.get("sub");
+    match subject.filter(|subject| !subject.is_null()) {
+        None => checks.push(Check::new(
+            "sub",
+            Part::Subject,
+            "one",
+            false,
+            "the token has no `sub`, and AWS refuses it whatever the policy says",
+        )),
+        Some(_) if request.subject().is_none() => checks.push(Check::unknown(
+            "sub",
+            Part::Subject,
+            "one",
+            "the token's `sub` is neither a text nor a number; what AWS makes of it is not documented",
+        )),
+        Some(_) => {}
     }
     if request
         .presented

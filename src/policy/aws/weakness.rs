@@ -1,35 +1,49 @@
 //! What a trust policy admits more than it seems to, and conditions that can never hold.
 
-use super::super::Weakness;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::{Outcome, Weakness};
 use super::Policy;
 use super::condition::{Condition, Over, Test, Text};
-use super::context::ClaimKey;
+use super::context::{ClaimKey, Found};
 use super::statement::{Actions, Effect, ProviderArn, Statement};
 
 /// How many characters a role's trust policy may have, white space not counted (IAM user guide, "IAM and
-/// AWS STS quotas"). AWS raises it to 4,096 when asked to.
+/// AWS STS quotas").
 const LARGEST: usize = 2_048;
+
+/// How many it may have at most: AWS raises the quota to this when asked to, and no further.
+pub(super) const LARGEST_RAISED: usize = 4_096;
 
 pub(super) fn all(policy: &Policy) -> Vec<Weakness> {
     let mut weaknesses = Vec::new();
     for statement in &policy.statements {
         let arns = statement.principals.federated().iter();
-        let mut providers = arns.filter_map(|arn| ProviderArn::parse(arn));
-        let Some(provider) = providers.next().map(|arn| arn.provider) else {
+        let providers = arns.filter_map(|arn| ProviderArn::parse(arn));
+        let providers: BTreeSet<&str> = providers.map(|arn| arn.provider).collect();
+        if providers.is_empty() {
             continue;
-        };
-        // Several providers: a condition names one of them.
-        let others: Vec<&str> = providers.map(|arn| arn.provider).collect();
+        }
         let is_deny = statement.effect == Effect::Deny;
         if !is_deny && statement.actions.contain("sts:AssumeRoleWithWebIdentity") {
-            weaknesses.extend(of_allowing(statement, provider));
+            for provider in &providers {
+                weaknesses.extend(of_allowing(statement, provider));
+            }
+            if matches!(statement.actions, Actions::AllBut(_)) {
+                weaknesses.push(weakness(
+                    format!("{}.NotAction", statement.place),
+                    "it allows every action but these; write `Action` with what is needed"
+                        .to_owned(),
+                ));
+            }
         }
         for condition in &statement.conditions {
-            weaknesses.extend(of_condition(statement, condition, provider, &others));
+            weaknesses.extend(of_condition(statement, condition, &providers));
         }
     }
-    let size = policy.document.to_string();
-    let size = size.chars().filter(|c| !c.is_whitespace()).count();
+    let size = size(&policy.document);
     if size > LARGEST {
         weaknesses.push(weakness(
             "Statement".to_owned(),
@@ -42,9 +56,24 @@ pub(super) fn all(policy: &Policy) -> Vec<Weakness> {
     weaknesses
 }
 
-/// What an allowing statement leaves open.
+/// How many characters AWS counts.
+pub(super) fn size(document: &Value) -> usize {
+    let text = document.to_string();
+    text.chars().filter(|c| !c.is_whitespace()).count()
+}
+
+/// What an allowing statement leaves open to one of its providers; conditions on the keys of another
+/// restrict this one only if they keep all of its tokens out.
 fn of_allowing(statement: &Statement, provider: &str) -> Vec<Weakness> {
     let mut weaknesses = Vec::new();
+    let nothing = Found::Missing(String::new());
+    let keeps_all_out = |condition: &Condition| {
+        never_there(&condition.key, &BTreeSet::from([provider]))
+            && condition.hold(&nothing, true).0 == Outcome::Fails
+    };
+    if statement.conditions.iter().any(keeps_all_out) {
+        return weaknesses;
+    }
     let restricts = |claim: &str| {
         statement.conditions.iter().any(|condition| {
             ClaimKey::parse(&condition.key).is(provider, claim)
@@ -77,25 +106,18 @@ fn of_allowing(statement: &Statement, provider: &str) -> Vec<Weakness> {
             ),
         ));
     }
-    if matches!(statement.actions, Actions::AllBut(_)) {
-        weaknesses.push(weakness(
-            format!("{}.NotAction", statement.place),
-            "it allows every action but these; write `Action` with what is needed".to_owned(),
-        ));
-    }
     weaknesses
 }
 
 fn of_condition(
     statement: &Statement,
     condition: &Condition,
-    provider: &str,
-    others: &[&str],
+    providers: &BTreeSet<&str>,
 ) -> Vec<Weakness> {
     let operator = &condition.operator;
     let place = || statement.place_of(condition);
     let key = ClaimKey::parse(&condition.key);
-    let is_about = |claim: &str| key.is(provider, claim) || others.iter().any(|o| key.is(o, claim));
+    let is_about = |claim: &str| providers.iter().any(|provider| key.is(provider, claim));
     let mut weaknesses = Vec::new();
     if operator.over == Over::All && (is_about("aud") || is_about("sub")) {
         weaknesses.push(weakness(
@@ -103,7 +125,7 @@ fn of_condition(
             "`ForAllValues` holds also where the claim is missing; leave it out".to_owned(),
         ));
     }
-    if operator.is_negated && never_there(&condition.key, provider, others) {
+    if operator.is_negated && never_there(&condition.key, providers) {
         weaknesses.push(weakness(
             place(),
             format!(
@@ -136,7 +158,7 @@ fn of_condition(
 }
 
 /// A key that no token of these providers brings along.
-fn never_there(key: &str, provider: &str, others: &[&str]) -> bool {
+fn never_there(key: &str, providers: &BTreeSet<&str>) -> bool {
     let lower = key.to_ascii_lowercase();
     if lower.starts_with("aws:") || lower.starts_with("sts:") {
         return false;
@@ -145,7 +167,7 @@ fn never_there(key: &str, provider: &str, others: &[&str]) -> bool {
     let claims = ["aud", "oaud", "sub", "amr", "azp", "email"];
     !claims
         .into_iter()
-        .any(|claim| key.is(provider, claim) || others.iter().any(|other| key.is(other, claim)))
+        .any(|claim| providers.iter().any(|provider| key.is(provider, claim)))
 }
 
 /// A wildcard where it is none.

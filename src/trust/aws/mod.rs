@@ -365,8 +365,10 @@ fn role_name(order: &Order, options: &Options) -> Result<String, TrustError> {
         Phases::Apart => MAX_ROLE_NAME - "-apply".len(),
         Phases::Both | Phases::Only(_) => MAX_ROLE_NAME,
     };
-    let name = options.role_name.clone();
-    let name = name.unwrap_or_else(|| derived_name(order));
+    let name = match &options.role_name {
+        Some(name) => name.clone(),
+        None => derived_name(order, longest)?,
+    };
     if name.is_empty() || name.len() > longest {
         return Err(TrustError::new(
             "--role-name",
@@ -383,17 +385,28 @@ fn role_name(order: &Order, options: &Options) -> Result<String, TrustError> {
 }
 
 /// After the narrowest thing that is exact.
-fn derived_name(order: &Order) -> String {
+fn derived_name(order: &Order, longest: usize) -> Result<String, TrustError> {
     let scope = &order.scope;
     let workspace = match scope.workspaces.as_slice() {
-        [Part::Exactly(name)] => Some(name.to_string()),
+        [Part::Exactly(name)] => Some(("workspace", name.to_string())),
         _ => None,
     };
-    let project = || scope.project.exact().map(ToString::to_string);
-    let organization = || scope.organization.exact().map(ToString::to_string);
-    let name = workspace.or_else(project).or_else(organization);
-    let name = name.unwrap_or_else(|| "runs".to_owned());
-    format!("runmint-{}", name.replace(' ', "-"))
+    let project = || Some(("project", scope.project.exact()?.to_string()));
+    let organization = || Some(("organization", scope.organization.exact()?.to_string()));
+    let narrowest = workspace.or_else(project).or_else(organization);
+    let (kind, name) = narrowest.unwrap_or_else(|| ("scope", "runs".to_owned()));
+    let name = format!("runmint-{}", name.replace(' ', "-"));
+    if name.len() > longest {
+        return Err(TrustError::new(
+            "--role-name",
+            format!(
+                "must be given: the name made of the {kind} is {} characters long, and AWS takes \
+                 {longest}",
+                name.len()
+            ),
+        ));
+    }
+    Ok(name)
 }
 
 fn size(policy: &Value) -> usize {

@@ -230,6 +230,14 @@ fn what_aws_cannot_be_told_is_refused_with_its_option() {
     local.issuer = Issuer::parse("http://127.0.0.1:8080").unwrap();
     let error = generate(&local, &options()).unwrap_err().to_string();
     assert!(error.contains("--issuer"), "{error}");
+    // A name that was not given is not blamed.
+    let workspace = "w".repeat(80);
+    let error = generate(&order(&[&workspace], Phases::Both), &options()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`--role-name` must be given: the name made of the workspace is 88 characters long, and AWS \
+         takes 64"
+    );
     // Apart, the phase's name must fit as well.
     let long = set(|o| o.role_name = Some("a".repeat(60)));
     assert!(generate(&order(&["prod"], Phases::Both), &long).is_ok());

@@ -58,7 +58,7 @@ fn what_is_mended_depends_on_what_is_wrong() {
             "Statement[0].Action",
             "`sts:AssumeRoleWithWebIdentity`",
         ),
-        // The key of the bare host, for an issuer with a path: the values stay.
+        // The key of the bare host, for an issuer with a path.
         (
             with("Principal", json!({"Federated": format!("{ARN}/oidc")})),
             json!({"iss": "https://ci.example.com/oidc"}),
@@ -108,6 +108,41 @@ fn what_is_mended_depends_on_what_is_wrong() {
         assert!(change.what.contains(part), "{}", change.what);
         assert!(after.evaluate(&presented).admits(), "{}", after.document());
     }
+}
+
+#[test]
+fn a_key_that_is_renamed_gets_this_runs_value_only() {
+    let old = SUBJECT.replace("plan", "apply");
+    let mut statement = statement(&json!({"StringEquals": {
+        "ci.example.com:aud": ["aws.workload.identity", "b"], "ci.example.com:sub": [old, "x"]}}));
+    statement["Principal"]["Federated"] = json!(format!("{ARN}/oidc"));
+    let issuer = "https://ci.example.com/oidc";
+    let (_, after) = policy(&json!([statement]))
+        .admitting(&presented(&json!({"iss": issuer})))
+        .unwrap();
+    assert_eq!(
+        after.document()["Statement"][0]["Condition"],
+        json!({"StringEquals": {
+            "ci.example.com/oidc:aud": "aws.workload.identity", "ci.example.com/oidc:sub": SUBJECT}})
+    );
+    let before = presented(&json!({"iss": issuer, "sub": old}));
+    assert!(!after.evaluate(&before).admits());
+}
+
+#[test]
+fn another_providers_keys_stay_its_own() {
+    let other = ARN.replace("ci.", "other.");
+    let old = SUBJECT.replace("plan", "apply");
+    let mut statement = statement(&json!({"StringEquals": {
+        "other.example.com:aud": "aws.workload.identity", "other.example.com:sub": old}}));
+    statement["Principal"]["Federated"] = json!([other, ARN]);
+    let before = policy(&json!([statement]));
+    let of_other = presented(&json!({"iss": "https://other.example.com", "sub": old}));
+    assert!(before.evaluate(&of_other).admits());
+    let (change, after) = before.admitting(&presented(&json!({}))).unwrap();
+    assert_eq!(change.place, "Statement[1]");
+    assert!(after.evaluate(&of_other).admits());
+    assert!(!after.evaluate(&presented(&json!({"sub": old}))).admits());
 }
 
 #[test]
@@ -268,6 +303,88 @@ proptest! {
             // A statement that lacked an action or an audience only may have been meant for others too.
             if is_kept_out && change.place.contains(":sub\"]") {
                 prop_assert!(!after.evaluate(&other).admits(), "{change:?}");
+            }
+        }
+    }
+}
+
+/// Statements that name subjects and audiences, of one provider or of two.
+fn listing() -> impl Strategy<Value = Value> {
+    let some = |names: &[&'static str]| {
+        let count = names.len();
+        prop::sample::subsequence(names.to_vec(), 0..=count)
+    };
+    let operator = || {
+        select(vec![
+            "StringEquals",
+            "StringLike",
+            "StringEqualsIfExists",
+            "StringEqualsIgnoreCase",
+        ])
+    };
+    let key = || {
+        select(vec![
+            "ci.example.com",
+            "ci.example.com",
+            "other.example.com",
+        ])
+    };
+    let providers = select(vec![
+        json!(ARN),
+        json!([ARN]),
+        json!([ARN, ARN.replace("ci.", "other.")]),
+    ]);
+    let action = select(vec![
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:AssumeRole",
+    ]);
+    let subjects = (operator(), key(), some(&SUBJECTS));
+    let audiences = (operator(), key(), some(&AUDIENCES));
+    let statement = (providers, action, subjects, audiences).prop_map(
+        |(providers, action, (for_subject, its, subjects), (for_audience, whose, audiences))| {
+            let mut condition = json!({});
+            if !subjects.is_empty() {
+                condition[for_subject][format!("{its}:sub")] = json!(subjects);
+            }
+            if !audiences.is_empty() {
+                condition[for_audience][format!("{whose}:aud")] = json!(audiences);
+            }
+            json!({"Effect": "Allow", "Principal": {"Federated": providers}, "Action": action,
+                "Condition": condition})
+        },
+    );
+    prop::collection::vec(statement, 1..3).prop_map(|all| json!(all))
+}
+
+const SUBJECTS: [&str; 5] = [SUBJECT, "a", "A", "a*", "b?"];
+const AUDIENCES: [&str; 3] = ["aws.workload.identity", "AWS.workload.identity", "b"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Of all combinations of issuers, subjects and audiences, a change lets in the run's own and no
+    /// other, and shuts nobody out.
+    #[test]
+    fn a_change_admits_one_pair_of_subject_and_audience(
+        statements in listing(),
+        subject in select(SUBJECTS.to_vec()),
+        audience in select(AUDIENCES.to_vec()),
+        version in select(vec!["2008-10-17", "2012-10-17"]),
+    ) {
+        let before = read(&[json!({"Version": version, "Statement": statements})]).unwrap();
+        let run = presented(&json!({"sub": subject, "aud": audience}));
+        let Some((change, after)) = before.admitting(&run) else {
+            prop_assert!(before.evaluate(&run).admits());
+            return Ok(());
+        };
+        for issuer in ["https://ci.example.com", "https://other.example.com"] {
+            for (sub, aud) in SUBJECTS.iter().flat_map(|sub| AUDIENCES.map(|aud| (sub, aud))) {
+                let other = presented(&json!({"iss": issuer, "sub": sub, "aud": aud}));
+                let is_run = other.claims == run.claims;
+                let was_in = before.evaluate(&other).admits();
+                prop_assert_eq!(
+                    after.evaluate(&other).admits(), was_in || is_run, "{} {:?}", sub, change);
             }
         }
     }

@@ -100,6 +100,14 @@ fn what_cannot_be_a_trust_policy_is_refused_with_its_place() {
             "a value at least",
         ),
         (
+            with(
+                "Condition",
+                json!({"StringEquals": {"ci.example.com:aud": "a", "CI.example.com:AUD": "b"}}),
+            ),
+            "without regard to case",
+        ),
+        (with("Sid", json!("x".repeat(4_096))), "4096 at most"),
+        (
             with("Condition", json!({"stringLike": {"k": "x"}})),
             "write `StringLike`",
         ),
@@ -211,6 +219,53 @@ fn what_admits_more_than_it_seems_to_is_named() {
         "ci.example.com:aud": "aws.workload.identity", "ci.example.com:sub": many}}))]))
     .evaluate(&presented(&json!({})));
     assert!(verdict.weaknesses[0].what.contains("2048"), "{verdict:?}");
+}
+
+#[test]
+fn each_provider_of_a_statement_is_looked_at() {
+    let other = ARN.replace("ci.", "other.");
+    let key = |provider: &str, claim: &str| format!("{provider}.example.com:{claim}");
+    let of = |operator: &str, providers: &[&str]| {
+        let mut condition = json!({});
+        for provider in providers {
+            condition[operator][key(provider, "sub")] = json!(SUBJECT);
+            condition[operator][key(provider, "aud")] = json!("aws.workload.identity");
+        }
+        condition
+    };
+    let subject = "condition on `ci.example.com:sub`";
+    let audience = "condition on `ci.example.com:aud`";
+    let others = "condition on `other.example.com:sub`";
+    for (condition, open) in [
+        // A condition that holds of what is missing restricts the one provider only.
+        (
+            of("StringEqualsIfExists", &["other"]),
+            vec![subject, audience],
+        ),
+        (
+            of("ForAllValues:StringEquals", &["other"]),
+            vec![subject, audience],
+        ),
+        (
+            of("StringNotEquals", &["other"]),
+            vec![subject, audience, others],
+        ),
+        (of("StringEqualsIfExists", &["ci"]), vec![others]),
+        (of("StringEqualsIfExists", &["ci", "other"]), vec![]),
+        // Nobody of the other gets in at all.
+        (of("StringEquals", &["other"]), vec![]),
+        (of("StringEquals", &["ci", "other"]), vec![]),
+    ] {
+        for federated in [json!([other, ARN]), json!([ARN, other])] {
+            let mut statement = statement(&condition);
+            statement["Principal"]["Federated"] = federated;
+            let verdict = policy(&json!([statement])).evaluate(&presented(&json!({})));
+            for part in [subject, audience, others] {
+                let is_said = verdict.weaknesses.iter().any(|w| w.what.contains(part));
+                assert_eq!(is_said, open.contains(&part), "{statement} {part}");
+            }
+        }
+    }
 }
 
 #[test]
