@@ -7,12 +7,18 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
-use super::Dialect;
-use super::functions::template_of;
+use super::functions::{RE2_MATCHES, template_of};
 use super::kind::Kind;
+use super::{Dialect, re2};
 
 /// Evaluation takes up to 40 kB of stack for each level, and has 2 MB.
 const DEEPEST: usize = 24;
+
+/// How many `all`, `exists`, `map` or `filter` may be inside each other in a policy, and how many items
+/// a list may have that is written there: both are far above any policy, and what they allow is done in
+/// a moment.
+const DEEPEST_LOOP: usize = 2;
+const LONGEST_LIST: usize = 1_000;
 
 /// The names of types, to compare `type(…)` with.
 const TYPES: &[&str] = &[
@@ -89,6 +95,10 @@ impl Checker {
                     ),
                 }
             }
+            Expr::List(list) if list.elements.len() > LONGEST_LIST => fault(
+                node.id,
+                format!("a list of more than {LONGEST_LIST} items is not evaluated here"),
+            ),
             Expr::List(list) => {
                 for element in &list.elements {
                     self.check(element)?;
@@ -147,6 +157,18 @@ impl Checker {
                 "one `all`, `exists`, `map` or `filter` inside another is not allowed",
             );
         }
+        if self.loops >= DEEPEST_LOOP && !self.is_bounded() {
+            return fault(
+                id,
+                format!(
+                    "more than {DEEPEST_LOOP} of `all`, `exists`, `map` and `filter` inside each \
+                     other are not evaluated here"
+                ),
+            );
+        }
+        // `optMap` is a loop over nothing.
+        let is_loop =
+            !matches!(&node.iter_range.expr, Expr::List(list) if list.elements.is_empty());
         let accumulator = self.check(&node.accu_init)?;
         let around = self.variables.clone();
         self.variables.insert(node.iter_var.clone(), Kind::Any);
@@ -154,12 +176,12 @@ impl Checker {
             self.variables.insert(second.clone(), Kind::Any);
         }
         self.variables.insert(node.accu_var.clone(), accumulator);
-        self.loops += 1;
+        self.loops += usize::from(is_loop);
         let result = self
             .check(&node.loop_cond)
             .and_then(|_| self.check(&node.loop_step))
             .and_then(|_| self.check(&node.result));
-        self.loops -= 1;
+        self.loops -= usize::from(is_loop);
         self.variables = around;
         result
     }
@@ -185,7 +207,8 @@ impl Checker {
         let functions = || self.dialect.functions();
         let of_that_name = || functions().filter(|(known, ..)| *known == name);
         if of_that_name().next().is_none() {
-            let known: BTreeSet<_> = functions().map(|(known, ..)| *known).collect();
+            let known = functions().map(|(known, ..)| *known);
+            let known: BTreeSet<_> = known.filter(|name| *name != RE2_MATCHES).collect();
             let known: Vec<_> = known.into_iter().collect();
             return fault(
                 id,
@@ -211,12 +234,16 @@ impl Checker {
             let with: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
             return fault(
                 id,
-                format!("there is no `{name}`{on} with ({})", with.join(", ")),
+                format!(
+                    "there is no `{}`{on} with ({})",
+                    name.trim_start_matches('@'),
+                    with.join(", ")
+                ),
             );
         };
         match name.as_str() {
             "extract" => check_template(&call.args)?,
-            "matches" => check_pattern(&call.args, self.is_bounded())?,
+            "matches" | RE2_MATCHES => check_pattern(&call.args, self.is_bounded())?,
             "replace" if self.is_bounded() => check_written(&call.args)?,
             _ => {}
         }
@@ -258,6 +285,7 @@ fn check_written(arguments: &[IdedExpr]) -> Result<(), Fault> {
 }
 
 /// In a rule a regular expression is written down, not taken from a claim, so that it can be checked now.
+/// One in a policy is RE2's.
 fn check_pattern(arguments: &[IdedExpr], is_bounded: bool) -> Result<(), Fault> {
     let Some(argument) = arguments.last() else {
         return Ok(());
@@ -268,9 +296,15 @@ fn check_pattern(arguments: &[IdedExpr], is_bounded: bool) -> Result<(), Fault> 
         }
         return Ok(());
     };
-    regex::Regex::new(pattern.inner())
-        .map(drop)
-        .or_else(|error| fault(argument.id, format!("is no regular expression: {error}")))
+    if is_bounded {
+        regex::Regex::new(pattern.inner())
+            .map(drop)
+            .or_else(|error| fault(argument.id, format!("is no regular expression: {error}")))
+    } else {
+        re2(pattern.inner())
+            .map(drop)
+            .or_else(|why| fault(argument.id, format!("a pattern {why}")))
+    }
 }
 
 /// A template that is written down is checked now.

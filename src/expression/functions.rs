@@ -1,11 +1,16 @@
 //! Which functions an expression may call, by whose it is. A list that is closed: what is not in it is
 //! refused when the expression is compiled, not when a token is held against it.
 
-use cel::common::types::CelString;
+use cel::common::ast::{CallExpr, Expr, IdedExpr};
+use cel::common::types::{CelBool, CelString};
+use cel::parser::Macro;
 use cel::{DeclarationError, Env, ExecutionError};
 
-use super::Dialect;
 use super::kind::Kind;
+use super::{Dialect, re2};
+
+/// What `matches` becomes in a policy, where its pattern is one of RE2. Nobody can write that name.
+pub(super) const RE2_MATCHES: &str = "@matches";
 
 /// Name, target, arguments, result.
 pub(super) type Function = (&'static str, Option<Kind>, &'static [Kind], Kind);
@@ -63,7 +68,7 @@ const POLICIES: &[Function] = &[
         &[Kind::Text, Kind::Int],
         Kind::Int,
     ),
-    ("matches", None, &[Kind::Text, Kind::Text], Kind::Bool),
+    (RE2_MATCHES, None, &[Kind::Text, Kind::Text], Kind::Bool),
     (
         "replace",
         Some(Kind::Text),
@@ -120,6 +125,38 @@ impl Dialect {
 /// Gives an environment IAM's `extract`.
 pub(super) fn add_extract(env: &mut Env) -> Result<(), DeclarationError> {
     cel::add_member_overload!(env, fn extract: (CelString, CelString) -> Result<CelString>)
+}
+
+/// Gives an environment [`RE2_MATCHES`].
+pub(super) fn add_re2(env: &mut Env) -> Result<(), DeclarationError> {
+    cel::add_overload!(env, fn re2_matches: (CelString, CelString) -> Result<CelBool>,
+        name = RE2_MATCHES, id = RE2_MATCHES)
+}
+
+fn re2_matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, ExecutionError> {
+    let regex = re2(pattern.inner())
+        .map_err(|why| ExecutionError::function_error("matches", format!("its pattern {why}")))?;
+    Ok(regex.is_match(text.inner()).into())
+}
+
+/// Both ways to write `matches`, made [`RE2_MATCHES`].
+pub(super) fn re2_macros() -> [Macro; 2] {
+    let call = |args: Vec<IdedExpr>| {
+        Expr::Call(CallExpr {
+            func_name: RE2_MATCHES.to_owned(),
+            target: None,
+            args,
+        })
+    };
+    [
+        Macro::receiver("matches", 1, move |helper, target, args| {
+            let args = target.take().into_iter().chain(args.drain(..)).collect();
+            Ok(Some(helper.next_expr(call(args))))
+        }),
+        Macro::global("matches", 2, move |helper, _, args| {
+            Ok(Some(helper.next_expr(call(std::mem::take(args)))))
+        }),
+    ]
 }
 
 fn extract(

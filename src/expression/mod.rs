@@ -7,6 +7,7 @@
 mod check;
 mod functions;
 mod kind;
+mod pattern;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +17,9 @@ use std::sync::{Arc, LazyLock};
 use cel::{Context, Env, Program, Value};
 
 use self::check::{Fault, check};
-use self::functions::add_extract;
+use self::functions::{add_extract, add_re2, re2_macros};
 use self::kind::{Kind, kind_of};
+pub use self::pattern::re2;
 use crate::domain::InvalidField;
 
 /// A compiled expression.
@@ -71,14 +73,26 @@ const STACK: usize = 1 << 28;
 static ENVIRONMENT: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(environment().with_optional_support(false)));
 
+/// The same, with RE2's regular expressions.
+static WITH_RE2: LazyLock<Arc<Env>> =
+    LazyLock::new(|| Arc::new(with_re2(environment()).with_optional_support(false)));
+
 /// The same, with the syntax of optional values: `claims.?x.orValue('')`.
-static WITH_OPTIONALS: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
+static WITH_OPTIONALS: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(with_re2(environment())));
 
 fn environment() -> Env {
     let mut env = Env::stdlib();
     // It fails only for a function that is declared already; without it, the unit tests fail.
     let _ = env.add_extension(cel::extensions::strings);
     let _ = env.add_extension(add_extract);
+    let _ = env.add_extension(add_re2);
+    env
+}
+
+fn with_re2(mut env: Env) -> Env {
+    for re2 in re2_macros() {
+        let _ = env.add_macro(re2);
+    }
     env
 }
 
@@ -185,8 +199,9 @@ impl Dialect {
 
     fn environment(self) -> &'static Env {
         match self {
-            Self::Gcp | Self::Rule => &ENVIRONMENT,
+            Self::Gcp => &WITH_RE2,
             Self::Kubernetes => &WITH_OPTIONALS,
+            Self::Rule => &ENVIRONMENT,
         }
     }
 

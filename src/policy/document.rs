@@ -1,6 +1,9 @@
 //! The files in which policies come: JSON as the clouds' tools print it, or YAML.
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// One document of a file, which may hold several, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +43,7 @@ impl Document {
         // What begins as JSON is taken for JSON, so that its mistakes are reported as JSON's.
         let values: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
             let values = serde_json::Deserializer::from_str(text).into_iter();
+            let values = values.map(|strict| strict.map(|Strict(value)| value));
             let values: Result<_, _> = values.collect();
             values.map_err(|error: serde_json::Error| syntax(error.to_string()))?
         } else {
@@ -67,6 +71,73 @@ impl Document {
     }
 }
 
+/// JSON in which no member is named twice. It is up to the parser which of two counts (RFC 8259
+/// section 4), so a verdict could be about another policy than the one that the reader sees. YAML's
+/// parser refuses them itself.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!(
+                    "{name:?} is named twice in one object; leave one of them"
+                )));
+            }
+            let Strict(value) = members.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -83,6 +154,23 @@ mod tests {
         assert_eq!(two[1].name, "k.yaml (document 2)");
         let two = Document::all("p.json", "{\"a\": 1}\n{\"b\": 2}\n").unwrap();
         assert_eq!(two[1].value, json!({"b": 2}));
+    }
+
+    #[test]
+    fn a_member_that_is_named_twice_is_refused_with_its_place() {
+        for (text, name, line) in [
+            (r#"{"sub": "a", "sub": "b"}"#, "sub", "line 1"),
+            ("{\"a\": [{\"x\": 1,\n\"\\u0078\": 1}]}", "x", "line 2"),
+            ("{\"a\": 1}\n{\"b\": 2,\n \"b\": 2}", "b", "line 3"),
+            ("a: 1\na: 2\n", "a", "line 2"),
+        ] {
+            let error = Document::all("p", text).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(line), "{error}");
+        }
+        let same =
+            r#"{"a": {"x": [1, -2, 3.5, true, null, "é"]}, "b": {"x": 18446744073709551615}}"#;
+        let read = &Document::all("p", same).unwrap()[0].value;
+        assert_eq!(read, &serde_json::from_str::<Value>(same).unwrap());
     }
 
     #[test]

@@ -111,10 +111,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         ],
     ),
     ("cel::", &["expression"]),
-    (
-        "regex::",
-        &["expression/check.rs", "doctor/errors", "policy/hcp"],
-    ),
+    ("regex::", &["expression", "doctor/errors"]),
+    ("regex_syntax::", &["expression/pattern.rs"]),
     // Keys: `rsa` makes and exports them; `aws_lc_rs` signs, seals and hashes. Those of certificates
     // are no signing keys: they stay in `tls`.
     ("rsa::", &["keys"]),

@@ -49,6 +49,10 @@ fn conditions_as_people_write_them_hold_or_do_not() {
             true,
         ),
         ("matches(assertion.sub, 'workspace:prod')", false),
+        ("'٣'.matches('^\\\\d$')", false),
+        ("matches('٣', '^\\\\D$')", true),
+        ("'٣'.matches('^' + '\\\\d$')", false),
+        ("assertion.groups.exists(g, g.matches('^o'))", true),
         ("assertion.terraform_run_phase in ['plan', 'apply']", true),
         ("'ops' in assertion.groups", true),
         ("assertion.groups.exists(g, g.startsWith('o'))", true),
@@ -138,6 +142,7 @@ fn what_cannot_be_said_is_an_error_and_never_true() {
         "{'a': true}[assertion.oid]",
         "assertion.sub.extract(assertion.email) == ''",
         "assertion.sub.matches(assertion.other)",
+        "assertion.sub.matches('(?x)' + 'a')",
     ] {
         condition(source).unwrap_err();
     }
@@ -155,6 +160,14 @@ fn what_iam_does_not_know_is_refused() {
         ("assertion.sub.extract('x') == ''", "one `{name}`"),
         ("assertion.sub.extract('{a}{b}') == ''", "one `{name}`"),
         ("assertion.sub.matches('(') ", "regular expression"),
+        ("assertion.sub.matches('(?ix)a b')", "differently in RE2"),
+        ("matches(assertion.sub, '.{1,2000}')", "more than 1000"),
+        ("assertion.sub.matches(5)", "no `matches` with"),
+        ("assertion.sub.matches('a', 'b')", "no `matches` of"),
+        (
+            "[1].all(a, [1].all(b, [1].all(c, a == b && b == c)))",
+            "inside each other",
+        ),
         (
             "request.time < timestamp('2030-01-01T00:00:00Z')",
             "not known",
@@ -164,6 +177,8 @@ fn what_iam_does_not_know_is_refused() {
         let rule = refusal(Dialect::Gcp, source, Wanted::Bool);
         assert!(rule.contains(word), "{source}: {rule}");
     }
+    let list = format!("1 in [{}1]", "1,".repeat(1_000));
+    assert!(refusal(Dialect::Gcp, &list, Wanted::Bool).contains("1000 items"));
     let long = format!("assertion.sub == '{}'", "x".repeat(4_100));
     assert!(refusal(Dialect::Gcp, &long, Wanted::Bool).contains("longer than 4096"));
 }

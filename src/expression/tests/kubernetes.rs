@@ -51,6 +51,12 @@ fn rules_as_people_write_them_hold_or_do_not() {
         ("type(claims.groups) == list", true),
         ("claims.groups.all(g, !g.startsWith('system:'))", true),
         ("claims.sub.matches('^organization:acme:')", true),
+        ("claims.?sub.orValue('').matches('^[[:alpha:]]+:')", true),
+        ("'é'.matches('^\\\\w$')", false),
+        (
+            "claims.?groups.optMap(g, g.all(a, g.exists(b, a == b))).orValue(false)",
+            true,
+        ),
         ("{'a': 1}.?b.orValue(2) == 2", true),
     ] {
         assert_eq!(rule(source), Ok(expected), "{source}");

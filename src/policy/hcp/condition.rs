@@ -1,9 +1,9 @@
 //! What a condition says about claims, as go-bexpr's `evaluate.go` has it.
 
-use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::expression::{Expression, Match, Operator};
+use crate::expression::re2;
 use crate::policy::difference::difference;
 
 /// Why nothing is said. For the library all but the last are errors, and an error admits nobody.
@@ -102,52 +102,15 @@ fn is_empty(found: &Value) -> Result<bool, Trouble> {
     }
 }
 
-/// Go's regular expressions and Rust's are the same in all that a condition on a subject needs: both
-/// look anywhere in the text unless `^` and `$` say otherwise.
 fn matches(wanted: &str, found: &Value) -> Result<bool, Trouble> {
     let Value::String(text) = found else {
         return Err(wrong(format!(
             "the claim is {found}, which `matches` does not take"
         )));
     };
-    if wanted.contains("(?x") || classes(wanted).any(is_read_differently) {
-        return Err(Trouble::Elsewhere(format!(
-            "`{wanted}` is read differently there and here: write it without `(?x)`, and classes \
-             without `&&`, `--`, `~~` and `[`"
-        )));
-    }
-    let regex = Regex::new(wanted).map_err(|_| {
-        wrong(format!(
-            "`{wanted}` is no regular expression, so nobody is admitted"
-        ))
-    })?;
+    // Where Go refuses the pattern nobody is admitted; that is not known here.
+    let regex = re2(wanted).map_err(|why| Trouble::Elsewhere(format!("`{wanted}` {why}")))?;
     Ok(regex.is_match(text))
-}
-
-/// What stands between `[` and `]`.
-fn classes(regex: &str) -> impl Iterator<Item = &str> {
-    let mut rest = regex;
-    std::iter::from_fn(move || {
-        loop {
-            let at = rest.find(['[', '\\'])?;
-            if rest[at..].starts_with('\\') {
-                let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                rest = &rest[at + 1 + escaped..];
-                continue;
-            }
-            let inside = &rest[at + 1..];
-            let end = inside.find(']').unwrap_or(inside.len());
-            rest = &inside[end..];
-            return Some(&inside[..end]);
-        }
-    })
-}
-
-/// Rust's classes have operators, and classes in them; Go's have neither, but for `[:alpha:]`.
-fn is_read_differently(class: &str) -> bool {
-    let operators = ["&&", "--", "~~"];
-    operators.iter().any(|operator| class.contains(operator))
-        || class.replace("[:", "").contains('[')
 }
 
 /// Why a condition does not hold: about the first comparison that says so.

@@ -14,6 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
         text,
         at: 0,
         depth: 0,
+        comparisons: 0,
     };
     let expression = parser.or().and_then(|expression| {
         parser.blanks();
@@ -37,6 +38,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    comparisons: usize,
 }
 
 /// One side of a comparison: a value always, a claim if it is written as one.
@@ -48,6 +50,9 @@ struct Operand {
 
 /// Deeper ones are nobody's policy, and each level takes stack.
 const DEEPEST: usize = 64;
+
+/// More are nobody's policy either, and `or` and `and` nest with each.
+const MOST_COMPARISONS: usize = 500;
 
 impl<'a> Parser<'a> {
     fn or(&mut self) -> Result<Expression, String> {
@@ -109,6 +114,12 @@ impl<'a> Parser<'a> {
 
     fn comparison(&mut self) -> Result<Expression, String> {
         let start = self.at;
+        self.comparisons += 1;
+        if self.comparisons > MOST_COMPARISONS {
+            return Err(format!(
+                "more than {MOST_COMPARISONS} comparisons are not evaluated here"
+            ));
+        }
         let left = self.operand()?;
         let (operator, is_swapped) = self.operator()?;
         let (claim, value) = match operator {

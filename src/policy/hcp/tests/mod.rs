@@ -148,6 +148,13 @@ fn what_does_not_parse_is_refused_with_line_and_column() {
             .to_string()
             .contains("64 levels")
     );
+    let long = |terms: usize| vec!["jwt_claims.sub == x"; terms].join(" or ");
+    for terms in [501, 20_000] {
+        let error = read(provider(&long(terms))).unwrap_err().to_string();
+        assert!(error.contains("more than 500 comparisons"), "{error}");
+    }
+    let verdict = read(provider(&long(500))).unwrap().evaluate(&run());
+    assert_eq!(verdict.decision, Refused);
 }
 
 #[test]

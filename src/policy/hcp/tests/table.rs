@@ -128,8 +128,20 @@ fn a_condition_says_what_go_bexpr_says() {
         (
             "[e] a bad regular expression",
             "jwt_claims.sub matches `(`".into(),
-            Refused,
+            Undecided,
             "no regular expression",
+        ),
+        (
+            "[e] what Go refuses and Rust takes",
+            "jwt_claims.sub matches `^organization:.{1,2000}$`".into(),
+            Undecided,
+            "more than 1000",
+        ),
+        (
+            "[e] what Go takes and Rust refuses",
+            "jwt_claims.sub matches `^\\Qorganization:acme:\\E.*`".into(),
+            Undecided,
+            "RE2 may know it",
         ),
         (
             "[e] matches takes no list",
