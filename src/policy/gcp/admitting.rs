@@ -197,9 +197,9 @@ impl Provider {
         let mapped = self.mapping.get("google.subject");
         let is_mapped = mapped.is_some_and(|formula| formula.source.trim() == "assertion.sub");
         let source = condition.source.as_str();
-        if !tests_only("assertion.sub", source)
-            && !(is_mapped && tests_only("google.subject", source))
-        {
+        let is_of_subject = tests_only("assertion.sub", source)
+            || (is_mapped && tests_only("google.subject", source));
+        if !is_of_subject {
             return None;
         }
         let before = condition.source.clone();

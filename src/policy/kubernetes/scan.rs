@@ -169,10 +169,7 @@ mod tests {
             (r#"claims.sub == "a""#, true),
             (r#""a" == claims.sub"#, true),
             (r#"claims["sub"] == "a""#, true),
-            (
-                r#"claims.sub.startsWith('organization:a && b || !c:')"#,
-                true,
-            ),
+            ("claims.sub.startsWith('organization:a && b || !c:')", true),
             (r#"(claims.sub == "a" || (claims.sub.endsWith("b")))"#, true),
             (r#"(claims.sub == "a") || (claims.sub == "b")"#, true),
             (r#"claims.sub in ["a", "b"]"#, true),

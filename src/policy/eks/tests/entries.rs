@@ -139,6 +139,7 @@ fn access_entries_let_roles_in() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn groups_and_access_policies_decide_what_a_role_may_do() {
     let view = policies(
         ROLE,
