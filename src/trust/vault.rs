@@ -102,6 +102,16 @@ pub fn generate(order: &Order, options: &Options) -> Result<Bundle, TrustError> 
             group.name
         ));
     }
+    let names: Vec<String> = groups
+        .iter()
+        .map(|group| format!("`{}`", group.name))
+        .collect();
+    let tool = options.tool.command();
+    warnings.push(format!(
+        "a policy is written under each role's name, over one that is called so already; see that \
+         `{tool} policy list` has no {}, or choose another `--role`",
+        names.join(" and no ")
+    ));
     Ok(Bundle {
         documents,
         warnings,
@@ -120,7 +130,8 @@ impl Tool {
 impl Options {
     fn check(&self) -> Result<(), TrustError> {
         let is_word = |text: &str| {
-            !text.is_empty()
+            // A server takes these two away from a path.
+            !matches!(text, "" | "." | "..")
                 && text
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
@@ -128,14 +139,14 @@ impl Options {
         if !self.mount.split('/').all(is_word) {
             return Err(TrustError::new(
                 "--mount",
-                "must be a path of letters, digits, `-`, `_` and `.`, such as `jwt`, without `auth/` \
-                 and without a slash at its ends",
+                "must be a path of letters, digits, `-`, `_` and `.`, such as `jwt`, without `auth/`, \
+                 without a slash at its ends, and with no part that is `.` or `..`",
             ));
         }
         if !is_word(&self.role) {
             return Err(TrustError::new(
                 "--role",
-                "must have letters, digits, `-`, `_` and `.` only",
+                "must have letters, digits, `-`, `_` and `.` only, and not be `.` or `..`",
             ));
         }
         // Vault keeps the names of roles and policies in lower case.
@@ -159,7 +170,8 @@ impl Options {
             if !policies.iter().all(is_name) {
                 return Err(TrustError::new(
                     option,
-                    "must be the name of a policy: letters, digits, `-`, `_`, `.` and `/`",
+                    "must be the name of a policy: letters, digits, `-`, `_`, `.` and `/`, with no part \
+                     that is `.` or `..`",
                 ));
             }
         }
@@ -420,7 +432,13 @@ resource "vault_jwt_auth_backend_role" "runmint" {
 }
 "#
         );
-        assert!(bundle.warnings.is_empty(), "{:?}", bundle.warnings);
+        let [warning] = bundle.warnings.as_slice() else {
+            panic!("{:?}", bundle.warnings);
+        };
+        assert!(
+            warning.contains("`vault policy list` has no `runmint`,"),
+            "{warning}"
+        );
     }
 
     #[test]
@@ -471,6 +489,14 @@ resource "vault_jwt_auth_backend_role" "runmint" {
                 "`--mount` must be a path",
             ),
             (|options| options.mount = "a b".to_owned(), "`--mount`"),
+            (|options| options.mount = "..".to_owned(), "`--mount`"),
+            (|options| options.mount = "ci/./jwt".to_owned(), "`--mount`"),
+            (|options| options.role = "..".to_owned(), "`--role`"),
+            (|options| options.role = ".".to_owned(), "`--role`"),
+            (
+                |options| options.policies = vec!["ci/../x".to_owned()],
+                "`--policy`",
+            ),
             (|options| options.role = "a/b".to_owned(), "`--role`"),
             (|options| options.role = "Net".to_owned(), "lower case"),
             (

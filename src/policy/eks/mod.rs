@@ -31,6 +31,8 @@ pub struct Policy {
     /// Whether access entries are given: a cluster with them may have none.
     has_entries: bool,
     entries: Vec<Entry>,
+    /// Whether the policies associated with entries are given: an entry may have none.
+    has_associations: bool,
     associations: Vec<Association>,
     rbac: Rbac,
 }
@@ -90,6 +92,7 @@ impl Policy {
                     match item {
                         Item::Entry(value) => policy.entries.push(Entry::read(value)?),
                         Item::Associations(value) => {
+                            policy.has_associations = true;
                             policy.associations.extend(Association::read(value)?);
                         }
                     }
@@ -107,6 +110,10 @@ impl Policy {
         verdict
             .weaknesses
             .extend(self.rbac.weaknesses(way.user.as_ref()));
+        if verdict.admits() && !way.is_by_policy {
+            let unseen = way.user.and_then(|user| self.rbac.not_looked_at(&user));
+            verdict.weaknesses.extend(unseen);
+        }
         verdict
     }
 

@@ -115,9 +115,9 @@ impl Provider {
         ));
         let audiences = presented.texts("aud");
         let why = match audiences.as_slice() {
-            [] => "the token has no `aud`",
+            [] => "the token has no `aud`".to_owned(),
             [only] => difference(&self.client, only),
-            _ => "none of the token's audiences is this one",
+            _ => "none of the token's audiences is this one".to_owned(),
         };
         let holds = audiences.contains(&self.client.as_str());
         let check = Check::new("oidc.clientId", Part::Audience, "equals", holds, why);

@@ -1,7 +1,7 @@
 //! The two doors of a cluster: for a token, and for the AWS role that a token became.
 
 use super::super::{Change, Check, Outcome, Part, Presented};
-use super::{Entry, Mapping, Policy, Role, Site, Step, User};
+use super::{Association, Entry, Mapping, Policy, Role, Site, Step, User};
 
 /// By what somebody asks to be let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,8 @@ pub(super) struct Way {
     pub(super) door: Door,
     pub(super) steps: Vec<Step>,
     pub(super) user: Option<User>,
+    /// Whether EKS' own access policies say what the user may do.
+    pub(super) is_by_policy: bool,
 }
 
 /// What a role is mapped to.
@@ -50,7 +52,12 @@ impl Policy {
                         .into_iter()
                         .map(|check| Step::new(Site::Binding, check)),
                 );
-                Way { door, steps, user }
+                Way {
+                    door,
+                    steps,
+                    user,
+                    is_by_policy: false,
+                }
             }
             _ => self.through_role(presented),
         }
@@ -64,6 +71,7 @@ impl Policy {
                 door,
                 steps: vec![Step::new(Site::Role, check)],
                 user: None,
+                is_by_policy: false,
             }
         };
         let Some(arn) = &presented.role_arn else {
@@ -83,6 +91,7 @@ impl Policy {
                 door,
                 steps: vec![Step::new(Site::Role, check)],
                 user: None,
+                is_by_policy: false,
             };
         };
         let user = User::new(mapped.username, mapped.groups.to_vec());
@@ -95,6 +104,7 @@ impl Policy {
             door,
             steps,
             user: Some(user),
+            is_by_policy: self.policies_of(mapped.principal).next().is_some(),
         }
     }
 
@@ -190,9 +200,8 @@ impl Policy {
 
     /// What the user may do: by EKS' own access policies, by RBAC.
     fn granted(&self, user: &User, principal: Option<&str>) -> Vec<Step> {
-        let own = self.associations.iter();
-        let own = own.filter(|association| Some(association.principal.as_str()) == principal);
-        let policies: Vec<Step> = own
+        let policies: Vec<Step> = self
+            .policies_of(principal)
             .map(|association| {
                 let place = format!("associatedAccessPolicies of {}", association.principal);
                 let check = Check::holds(place, Part::Identity, "access policy");
@@ -217,7 +226,40 @@ impl Policy {
                 Step::new(Site::Binding, check)
             })
             .collect();
-        policies.into_iter().chain(bound).collect()
+        let nothing = policies.is_empty() && bound.is_empty();
+        let nothing = nothing
+            .then(|| self.nothing_given(user, principal?))
+            .flatten()
+            .map(|check| Step::new(Site::Binding, check));
+        policies.into_iter().chain(bound).chain(nothing).collect()
+    }
+
+    /// That an entry gives nothing: it has no group that could be bound, and no access policy.
+    fn nothing_given(&self, user: &User, principal: &str) -> Option<Check> {
+        if !user.groups.is_empty() {
+            return None;
+        }
+        let place = format!("accessEntry {principal}.kubernetesGroups");
+        let (part, operator) = (Part::Identity, "group or access policy");
+        let check = if self.has_associations {
+            let why = "it may do nothing: the entry has no group, and no access policy is associated with \
+                       it; add a group and bind it, or associate an access policy";
+            Check::new(place, part, operator, false, why)
+        } else {
+            let why = format!(
+                "it may do nothing: the entry has no group, and no access policy is given here; give what \
+                 `aws eks list-associated-access-policies --principal-arn {principal}` prints as a \
+                 further `--policy`"
+            );
+            Check::unknown(place, part, operator, why)
+        };
+        Some(check.finding([&user.name]))
+    }
+
+    /// EKS' own policies that a principal has.
+    fn policies_of(&self, principal: Option<&str>) -> impl Iterator<Item = &Association> {
+        let all = self.associations.iter();
+        all.filter(move |association| Some(association.principal.as_str()) == principal)
     }
 
     /// Where roles are let in.

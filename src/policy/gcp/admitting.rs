@@ -5,6 +5,7 @@ use super::mapping::assertion;
 use super::provider::{Provider, mapping_place};
 use crate::domain::subject::MAX_GCP_LENGTH;
 use crate::expression::Variables;
+use crate::policy::kubernetes::tests_only;
 use crate::policy::{Change, Outcome, Presented};
 
 /// IAM's limits (REST reference, `workloadIdentityPools.providers`): audiences of a provider, characters
@@ -12,6 +13,10 @@ use crate::policy::{Change, Outcome, Presented};
 const MOST_AUDIENCES: usize = 10;
 const LONGEST_AUDIENCE: usize = 256;
 const LONGEST_CONDITION: usize = 4_096;
+
+/// What a new audience does where other subjects are let in.
+const FOR_OTHERS: &str =
+    ": with it the other subjects that the policy names may use this audience too";
 
 /// Names in place of a subject that is too long, the fullest first.
 const SHORTER: &[&str] = &[
@@ -90,7 +95,8 @@ impl Provider {
 
     fn admit_audience(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let found = presented.texts("aud");
-        let (taken, is_default) = self.audiences().unwrap_or_default();
+        // A list would switch off a name that is not known here.
+        let (taken, is_default) = self.audiences()?;
         if found.iter().any(|found| taken.iter().any(|t| t == found)) {
             return Some(Vec::new());
         }
@@ -102,6 +108,11 @@ impl Provider {
             return None;
         }
         self.audiences.clone_from(&audiences);
+        let others = if self.names_only(presented) {
+            ""
+        } else {
+            FOR_OTHERS
+        };
         let kept = if is_default {
             ", beside the provider's full name, which a list would switch off"
         } else {
@@ -109,17 +120,28 @@ impl Provider {
         };
         Some(vec![Change {
             place: self.place("oidc.allowedAudiences"),
-            what: format!("add the audience `{audience}`{kept}"),
+            what: format!("add the audience `{audience}`{kept}{others}"),
             before: None,
             after: audiences.join("\n"),
         }])
+    }
+
+    /// Whether the condition lets in this subject alone.
+    fn names_only(&self, presented: &Presented) -> bool {
+        let Some(condition) = &self.condition else {
+            return false;
+        };
+        let of = "assertion.sub ==";
+        let subject = condition.source.trim().strip_prefix(of).map(str::trim);
+        let own = presented.text("sub").unwrap_or_default();
+        subject.is_some_and(|text| text == quoted(own) || text == format!("'{own}'"))
     }
 
     fn admit_mapping(&mut self, presented: &Presented) -> Option<Vec<Change>> {
         let claims = assertion(presented);
         let mut changes = Vec::new();
         let fits = |source: &str| match Formula::mapping(source).map(&claims) {
-            Mapped::Text(text) => text.len() <= MAX_GCP_LENGTH,
+            Mapped::Text(text) => !text.is_empty() && text.len() <= MAX_GCP_LENGTH,
             _ => false,
         };
         let subject = self.mapping.get("google.subject");
@@ -169,6 +191,15 @@ impl Provider {
         let condition = self.condition.as_ref()?;
         // What is not understood here cannot be changed with a known result.
         if condition.strangeness().is_some() {
+            return None;
+        }
+        // What is no test of the subject is a limit that is meant for this one too.
+        let mapped = self.mapping.get("google.subject");
+        let is_mapped = mapped.is_some_and(|formula| formula.source.trim() == "assertion.sub");
+        let source = condition.source.as_str();
+        let is_of_subject = tests_only("assertion.sub", source)
+            || (is_mapped && tests_only("google.subject", source));
+        if !is_of_subject {
             return None;
         }
         let before = condition.source.clone();

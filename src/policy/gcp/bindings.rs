@@ -88,8 +88,10 @@ impl Bindings {
             "is a member for roles/iam.workloadIdentityUser",
         );
         let Some(pool) = provider.pool() else {
-            let why = "the provider's `name` is not given, and with it the pool whose principals these \
-                       are; add it as `gcloud … providers describe` prints it";
+            let why = format!(
+                "whose principals these are is not known: the provider's full name {}",
+                provider.numbered().err().unwrap_or("names no pool")
+            );
             return Check::unknown("bindings", part, operator, why);
         };
         let principals = principals(pool, identity);

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::bindings::Bindings;
 use self::provider::Provider;
-use super::{BadPolicy, Change, Decision, Document, Outcome, Presented, Verdict};
+use super::{BadPolicy, Change, Decision, Document, Outcome, Presented, Verdict, Weakness};
 
 /// Providers, and who may act as a service account.
 #[derive(Clone, Debug)]
@@ -81,6 +81,15 @@ impl Policy {
     pub fn evaluate(&self, presented: &Presented) -> Verdict {
         let (_, mut verdict) = self.nearest(presented);
         verdict.weaknesses = self.weaknesses();
+        if verdict.admits() && self.bindings.is_none() {
+            verdict.weaknesses.push(Weakness {
+                place: "bindings".to_owned(),
+                what: "not looked at: whether this principal may act as a service account, if the run is \
+                       to; give what `gcloud iam service-accounts get-iam-policy EMAIL --format json` \
+                       prints as a further `--policy`"
+                    .to_owned(),
+            });
+        }
         verdict
     }
 
@@ -122,7 +131,7 @@ impl Policy {
             .unwrap_or_else(|| (0, Verdict::of(Vec::new())))
     }
 
-    fn weaknesses(&self) -> Vec<super::Weakness> {
+    fn weaknesses(&self) -> Vec<Weakness> {
         let mut found: Vec<_> = self
             .providers
             .iter()

@@ -102,7 +102,27 @@ impl Provider {
 
     /// The pool: `projects/NUMBER/locations/global/workloadIdentityPools/POOL`.
     pub(super) fn pool(&self) -> Option<&str> {
-        self.name.as_deref()?.split_once("/providers/").map(|n| n.0)
+        self.numbered().ok()?.split_once("/providers/").map(|n| n.0)
+    }
+
+    /// The name as IAM writes it in audiences and principals, with the project's number; or why it is not
+    /// known, in words that follow "the provider's full name".
+    pub(super) fn numbered(&self) -> Result<&str, &'static str> {
+        let Some(name) = self.name.as_deref() else {
+            return Err("is not given; add `name` as `gcloud … providers describe` prints it");
+        };
+        let project = name.strip_prefix("projects/");
+        let project = project.and_then(|rest| rest.split('/').next());
+        let is_number = |project: &str| {
+            !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !project.is_some_and(is_number) {
+            return Err(
+                "has the project's number, which `name` has not; write it as `gcloud … providers \
+                 describe` prints it, `projects/NUMBER/locations/global/…`",
+            );
+        }
+        Ok(name)
     }
 
     /// The audiences that it takes, and whether those are the ones it takes when none are listed.
@@ -110,7 +130,7 @@ impl Provider {
         if !self.audiences.is_empty() {
             return Some((self.audiences.clone(), false));
         }
-        let name = self.name.as_deref()?;
+        let name = self.numbered().ok()?;
         Some((
             vec![
                 format!("//iam.googleapis.com/{name}"),
@@ -173,14 +193,11 @@ impl Provider {
         let place = self.place("oidc.allowedAudiences");
         let found = presented.texts("aud");
         let Some((wanted, is_default)) = self.audiences() else {
-            return Check::unknown(
-                place,
-                Part::Audience,
-                "is one of",
-                "no audience is listed, so that it is the provider's full name, and that is not given; \
-                 add `name` as `gcloud … providers describe` prints it",
-            )
-            .finding(found);
+            let why = format!(
+                "no audience is listed, so that it is the provider's full name, and that {}",
+                self.numbered().err().unwrap_or_default()
+            );
+            return Check::unknown(place, Part::Audience, "is one of", why).finding(found);
         };
         let holds = found.iter().any(|found| wanted.iter().any(|w| w == found));
         let mut why = match found.as_slice() {

@@ -178,7 +178,7 @@ pub(in crate::policy) fn required(
     };
     let found = text_of(claims, claim);
     let (holds, why) = match &found {
-        Ok(found) => (found == value, difference(value, found).to_owned()),
+        Ok(found) => (found == value, difference(value, found)),
         Err(why) => (false, why.clone()),
     };
     Check::new(place, part, "equals", holds, why)

@@ -3,11 +3,24 @@
 use super::super::{Change, Outcome, Presented};
 use super::configuration::{Authenticator, ClaimRule, Condition, Configuration, Mapping};
 use super::formula::Formula;
-use super::{Policy, Site, place};
+use super::{Policy, Site, place, tests_only};
 use crate::expression::Wanted;
 
 /// More changes than there are conditions are none.
 const MOST_CHANGES: usize = 128;
+
+/// Claims that say who it is, as `sub` does.
+const NAMES: &[&str] = &[
+    "sub",
+    "terraform_full_workspace",
+    "terraform_organization_name",
+    "terraform_project_name",
+    "terraform_workspace_name",
+];
+
+/// What a new audience does where other subjects are let in.
+const FOR_OTHERS: &str =
+    ": with it the other subjects that the policy names may use this audience too";
 
 /// What stands before names that we choose.
 const PREFIX: &str = "runmint:";
@@ -142,10 +155,15 @@ impl Authenticator {
             Site::Audience => {
                 let audience = (*presented.texts("aud").first()?).to_owned();
                 let before = self.audiences.join(", ");
+                let others = if self.names_only(subject) {
+                    ""
+                } else {
+                    FOR_OTHERS
+                };
                 self.audiences.push(audience.clone());
                 Some(replace(
                     format!("{place}.issuer.audiences"),
-                    format!("add `{audience}`, and set `audienceMatchPolicy: MatchAny`"),
+                    format!("add `{audience}`, and set `audienceMatchPolicy: MatchAny`{others}"),
                     before,
                     &self.audiences.join(", "),
                 ))
@@ -180,12 +198,15 @@ impl Authenticator {
             }
             Site::Rule(index) => {
                 let rule = self.rules.get_mut(index)?;
-                Some(rule.admit(format!("{place}.claimValidationRules[{index}]"), subject))
+                rule.admit(format!("{place}.claimValidationRules[{index}]"), subject)
             }
             Site::UserRule(index) => {
                 // What keeps Kubernetes' own names out is meant.
                 let username = self.username_of(presented)?;
                 let condition = self.user_rules.get_mut(index)?;
+                if !tests_only("user.username", condition.expression.text()) {
+                    return None;
+                }
                 let own = format!("user.username == {}", literal(&username));
                 Some(condition.or(
                     &own,
@@ -196,6 +217,14 @@ impl Authenticator {
         }
     }
 
+    /// Whether a rule lets in this subject alone.
+    fn names_only(&self, subject: &str) -> bool {
+        self.rules.iter().any(|rule| match rule {
+            ClaimRule::Equals { claim, value } => claim == "sub" && value == subject,
+            ClaimRule::Holds(_) => false,
+        })
+    }
+
     fn username_of(&self, presented: &Presented) -> Option<String> {
         let name = self.login("", presented).user?.name;
         (!name.starts_with("system:")).then_some(name)
@@ -203,11 +232,14 @@ impl Authenticator {
 }
 
 impl ClaimRule {
-    /// Lets a subject in beside those that it lets in already.
-    fn admit(&mut self, place: String, subject: &str) -> Change {
+    /// Lets a subject in beside those that it lets in already. Nothing if the rule is about something else
+    /// than who it is: that limit is meant for this subject too.
+    fn admit(&mut self, place: String, subject: &str) -> Option<Change> {
         let own = format!("claims.sub == {}", literal(subject));
         match self {
-            Self::Holds(condition) => condition.or(&own, format!("{place}.expression"), subject),
+            Self::Holds(condition) => tests_only("claims.sub", condition.expression.text())
+                .then(|| condition.or(&own, format!("{place}.expression"), subject)),
+            Self::Equals { claim, .. } if !NAMES.contains(&claim.as_str()) => None,
             Self::Equals { claim, value } => {
                 let before = format!("claim: {claim}, requiredValue: {value}");
                 let old = format!("claims[{}] == {}", literal(claim), literal(value));
@@ -216,14 +248,14 @@ impl ClaimRule {
                     expression: Formula::new(expression.clone(), Wanted::Bool),
                     message: String::new(),
                 });
-                replace(
+                Some(replace(
                     place,
                     format!(
                         "let `{subject}` in besides; a required value is one only, so write an expression"
                     ),
                     before,
                     &format!("expression: {expression}"),
-                )
+                ))
             }
         }
     }

@@ -129,9 +129,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// What is shown once more beside what was wanted and found.
+const LONGEST_SHOWN: usize = 80;
+
 /// How two texts that should be equal are not, in words that follow a comma or stand alone.
-pub(in crate::policy) fn difference(wanted: &str, found: &str) -> &'static str {
-    if wanted.trim_end_matches('/') == found.trim_end_matches('/') {
+pub(in crate::policy) fn difference(wanted: &str, found: &str) -> String {
+    let text = if wanted.trim_end_matches('/') == found.trim_end_matches('/') {
         "they differ only by a slash at the end, and are compared byte for byte"
     } else if wanted.eq_ignore_ascii_case(found) {
         "they differ only by case, and are compared byte for byte"
@@ -139,7 +142,10 @@ pub(in crate::policy) fn difference(wanted: &str, found: &str) -> &'static str {
         "they differ only by a blank at an end"
     } else if found.starts_with(wanted) {
         "the token's goes on after it, and the whole is compared"
+    } else if wanted.len().max(found.len()) <= LONGEST_SHOWN {
+        return format!("the token's is another: `{found}`, not `{wanted}`");
     } else {
         "the token's is another"
-    }
+    };
+    text.to_owned()
 }

@@ -20,6 +20,7 @@ use self::configuration::Configuration;
 pub(super) use self::configuration::check_url;
 pub(super) use self::fields::{Fields, difference};
 pub(super) use self::rbac::{MASTERS, Rbac, is_rbac};
+pub(super) use self::scan::tests_only;
 use super::{BadPolicy, Check, Document, Part, Presented, Verdict};
 
 /// Who is let in, and what is bound.
@@ -150,6 +151,10 @@ impl Policy {
         verdict
             .weaknesses
             .extend(self.rbac.weaknesses(user.as_ref()));
+        if verdict.admits() {
+            let unseen = user.and_then(|user| self.rbac.not_looked_at(&user));
+            verdict.weaknesses.extend(unseen);
+        }
         verdict
     }
 

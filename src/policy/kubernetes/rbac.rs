@@ -192,6 +192,18 @@ impl Rbac {
         weaknesses
     }
 
+    /// That it was not looked at what a user may do, where there are no documents.
+    pub(in crate::policy) fn not_looked_at(&self, user: &User) -> Option<Weakness> {
+        (!self.is_given && !user.is_in(MASTERS)).then(|| Weakness {
+            place: "ClusterRoleBinding, RoleBinding".to_owned(),
+            what: format!(
+                "not looked at: what `{}` may do, which is nothing where no binding names it; give `kubectl get \
+                 clusterrolebindings,rolebindings --all-namespaces -o yaml` as a further `--policy`",
+                user.name
+            ),
+        })
+    }
+
     /// Binds a user or a group besides: in a binding that names others like it, unless that gives too
     /// much, else in one of its own that may only look.
     pub(in crate::policy) fn binding(&self, kind: &str, name: &str) -> (Change, Self) {
@@ -249,7 +261,7 @@ impl Rbac {
     }
 
     /// A subject that seems to be meant for the user, and how it differs.
-    fn nearest(&self, user: &User) -> Option<(&Binding, usize, &Subject, &'static str)> {
+    fn nearest(&self, user: &User) -> Option<(&Binding, usize, &Subject, String)> {
         let subjects = self.bindings.iter().flat_map(|binding| {
             let subjects = binding.subjects.iter().enumerate();
             subjects.map(move |(index, subject)| (binding, index, subject))
@@ -271,26 +283,35 @@ impl Rbac {
 }
 
 /// How near a subject's name is to a user's, and how it differs.
-fn likeness(subject: &str, name: &str) -> Option<(usize, &'static str)> {
+fn likeness(subject: &str, name: &str) -> Option<(usize, String)> {
+    let how = |rank: usize, text: &str| Some((rank, text.to_owned()));
     if subject.eq_ignore_ascii_case(name) {
-        return Some((10_000, "it differs by case"));
+        return how(10_000, "it differs by case");
     }
     if name.ends_with(subject) {
-        return Some((9_000, "the prefix of the name is missing"));
+        return how(9_000, "the prefix of the name is missing");
     }
     if subject.ends_with(name) {
-        return Some((9_000, "it has a prefix that the name has not"));
+        return how(9_000, "it has a prefix that the name has not");
     }
     if let Some((before, _)) = subject.split_once('*')
         && name.starts_with(before)
         && !before.is_empty()
     {
-        return Some((8_000, "RBAC knows no wildcards, a `*` is a letter there"));
+        return how(8_000, "RBAC knows no wildcards, a `*` is a letter there");
     }
-    let common = subject.bytes().zip(name.bytes());
+    let common = subject.chars().zip(name.chars());
     let common = common.take_while(|(a, b)| a == b).count();
+    let rest = |text: &str| text.chars().skip(common).collect::<String>();
     // Less is by chance.
-    (common >= 20).then_some((common, "it goes another way after the same beginning"))
+    (common >= 20).then(|| {
+        let how = format!(
+            "after the same beginning it has `{}` where the name has `{}`",
+            rest(subject),
+            rest(name)
+        );
+        (common, how)
+    })
 }
 
 /// The role, if it allows every verb on everything.

@@ -48,6 +48,77 @@ pub(super) fn arguments(expression: &str, function: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether an expression is one test of this text, such as `claims.sub`, or several of which one is enough,
+/// and nothing else: no other variable, nothing that must not be. Where that is not plain, it is not.
+pub(in crate::policy) fn tests_only(of: &str, expression: &str) -> bool {
+    let mut code = String::new();
+    for piece in pieces(expression) {
+        match piece {
+            Piece::Code(own) => code.push_str(&without_blanks(&own)),
+            // A claim by its name in brackets.
+            Piece::Literal(name)
+                if (code.ends_with("claims[") || code.ends_with("assertion["))
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
+            {
+                code.pop();
+                code.push('.');
+                code.push_str(&name);
+                code.push('[');
+            }
+            Piece::Literal(_) => code.push_str("''"),
+        }
+    }
+    is_any(of, &code.replace("[]", ""))
+}
+
+/// Texts are `''`, and there are no blanks.
+fn is_any(of: &str, code: &str) -> bool {
+    let sides = code.match_indices("||").map(|(at, _)| at);
+    let mut sides = sides.filter(|at| is_balanced(&code[..*at]));
+    if let Some(at) = sides.next() {
+        return is_any(of, &code[..at]) && is_any(of, &code[at + 2..]);
+    }
+    let inside = code
+        .strip_prefix('(')
+        .and_then(|code| code.strip_suffix(')'));
+    if let Some(inside) = inside.filter(|inside| is_balanced(inside)) {
+        return is_any(of, inside);
+    }
+    if code == format!("''=={of}") {
+        return true;
+    }
+    let Some(test) = code.strip_prefix(of) else {
+        return false;
+    };
+    let is_list = test
+        .strip_prefix("in[")
+        .and_then(|list| list.strip_suffix(']'))
+        .is_some_and(|list| list.split(',').all(|item| item == "''"));
+    is_list
+        || test == "==''"
+        || [
+            ".startsWith('')",
+            ".endsWith('')",
+            ".contains('')",
+            ".matches('')",
+        ]
+        .contains(&test)
+}
+
+/// Whether each bracket that is opened is closed, and none before.
+fn is_balanced(code: &str) -> bool {
+    let mut open = 0_usize;
+    for c in code.chars() {
+        match c {
+            '(' | '[' => open += 1,
+            ')' | ']' if open == 0 => return false,
+            ')' | ']' => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
+}
+
 fn without_blanks(code: &str) -> String {
     code.split_whitespace().collect()
 }
@@ -90,6 +161,45 @@ mod tests {
             claims_named(expression),
             ["sub", "email_verified", "terraform_run_phase", "team"]
         );
+    }
+
+    #[test]
+    fn only_tests_of_one_text_are_taken_for_such() {
+        for (expression, is_one) in [
+            (r#"claims.sub == "a""#, true),
+            (r#""a" == claims.sub"#, true),
+            (r#"claims["sub"] == "a""#, true),
+            ("claims.sub.startsWith('organization:a && b || !c:')", true),
+            (r#"(claims.sub == "a" || (claims.sub.endsWith("b")))"#, true),
+            (r#"(claims.sub == "a") || (claims.sub == "b")"#, true),
+            (r#"claims.sub in ["a", "b"]"#, true),
+            (
+                r#"claims.sub.matches("^a$") || claims.sub.contains("x")"#,
+                true,
+            ),
+            (
+                r#"claims.sub == "a" && claims.sub.endsWith(":plan")"#,
+                false,
+            ),
+            (r#"!claims.sub.contains("prod")"#, false),
+            (r#"claims.sub != "a""#, false),
+            (r#"claims.sub == "a" || claims.team == "x""#, false),
+            (r#"claims.terraform_run_phase != "apply""#, false),
+            (r#"claims["terraform_workspace_id"] == "ws-OTHER""#, false),
+            (r#"claims.subject == "a""#, false),
+            (r#"claims.sub in ["a", claims.team]"#, false),
+            (r#"(claims.sub == "a" ? false : true)"#, false),
+            (r#"(claims.sub == "a") == (claims.sub == "b")"#, false),
+            (r#"claims.sub == r"a\" || true"#, false),
+            ("claims.sub == \"a\" // so it is", false),
+            ("true", false),
+            ("", false),
+        ] {
+            assert_eq!(tests_only("claims.sub", expression), is_one, "{expression}");
+        }
+        assert!(tests_only("assertion.sub", "assertion['sub'] == 'a'"));
+        assert!(tests_only("user.username", "user.username == 'a'"));
+        assert!(!tests_only("claims.sub", "assertion.sub == 'a'"));
     }
 
     #[test]

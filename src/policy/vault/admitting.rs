@@ -6,6 +6,10 @@ use super::checks::find;
 use super::{Config, Policy, Role, RoleType};
 use crate::policy::{Change, Outcome, Presented};
 
+/// What a new audience does where the role names other subjects.
+const FOR_OTHERS: &str =
+    ": with it the other subjects that the policy names may use this audience too";
+
 /// What is changed, one condition after the other.
 #[derive(Default)]
 struct Edits(Vec<Change>);
@@ -26,7 +30,10 @@ impl Policy {
             config.set_issuer(presented, &mut edits)?;
         }
         after.role.add_subject(presented, &mut edits)?;
-        after.role.add_audience(presented, &mut edits)?;
+        let names_others = self.role.names_others(presented);
+        after
+            .role
+            .add_audience(presented, names_others, &mut edits)?;
         after.role.set_user(presented, &mut edits);
         after.role.add_claims(presented, &mut edits)?;
         let change = Change::together(&edits.0)?;
@@ -112,7 +119,29 @@ impl Role {
         Some(())
     }
 
-    fn add_audience(&mut self, presented: &Presented, edits: &mut Edits) -> Option<()> {
+    /// Whether it names other subjects than the token's: a text that is not this one, a pattern, or
+    /// nobody, which is everybody.
+    fn names_others(&self, presented: &Presented) -> bool {
+        let subject = presented.text("sub");
+        if let Some(bound) = &self.bound_subject {
+            return Some(bound.as_str()) != subject;
+        }
+        let is_open = |text: &str| self.is_glob && text.contains('*');
+        let is_own = |value: &Value| {
+            let text = value.as_str().filter(|text| !is_open(text));
+            text.is_some() && text == subject
+        };
+        let bound = self.bound_claims.get("sub");
+        !bound.is_some_and(|values| values.iter().all(is_own))
+    }
+
+    /// Audiences and subjects are two lists: who is in the one may use all of the other.
+    fn add_audience(
+        &mut self,
+        presented: &Presented,
+        names_others: bool,
+        edits: &mut Edits,
+    ) -> Option<()> {
         let found = presented.texts("aud");
         let is_bound = |aud: &&str| self.bound_audiences.iter().any(|bound| bound == aud);
         let nothing_to_do = match self.bound_audiences.as_slice() {
@@ -127,7 +156,10 @@ impl Role {
         self.bound_audiences.push(audience.to_owned());
         edits.add(
             self.at("bound_audiences"),
-            format!("add `{audience}` to `bound_audiences`"),
+            format!(
+                "add `{audience}` to `bound_audiences`{}",
+                if names_others { FOR_OTHERS } else { "" }
+            ),
             before.map(|before| before.to_string()),
             json!(self.bound_audiences).to_string(),
         );

@@ -111,6 +111,12 @@ fn the_change_admits_and_is_at_its_place() {
             "runmint:prod",
         ),
         (
+            vec![json!({"principalArn": ROLE, "kubernetesGroups": []})],
+            Some(ROLE),
+            "kubernetesGroups",
+            "runmint:prod",
+        ),
+        (
             vec![map(ROLE, "[ci]"), binding("Group", "x")],
             Some(ROLE),
             "ClusterRoleBinding/ci",

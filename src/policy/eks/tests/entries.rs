@@ -139,6 +139,7 @@ fn access_entries_let_roles_in() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn groups_and_access_policies_decide_what_a_role_may_do() {
     let view = policies(
         ROLE,
@@ -217,6 +218,25 @@ fn groups_and_access_policies_decide_what_a_role_may_do() {
             "access policy",
         ),
         (
+            "EKSUG: neither group nor access policy, as far as it is given",
+            vec![bare.clone()],
+            Some(ROLE),
+            Undecided,
+            "kubernetesGroups",
+            "list-associated-access-policies",
+        ),
+        (
+            "EKSUG: neither group nor access policy",
+            vec![
+                bare.clone(),
+                json!({"principalArn": ROLE, "associatedAccessPolicies": []}),
+            ],
+            Some(ROLE),
+            Refused,
+            "kubernetesGroups",
+            "may do nothing",
+        ),
+        (
             "EKSUG: those of another principal",
             vec![
                 bare,
@@ -258,6 +278,13 @@ fn what_admits_more_than_it_seems_to_is_named() {
         );
     }
     let verdict = verdict(&[mapped(ROLE)], &presented(&json!({}), Some(ROLE)));
+    let unseen: Vec<_> = verdict.weaknesses.iter().map(|w| &w.what).collect();
+    assert!(
+        unseen.len() == 1 && unseen[0].starts_with("not looked at"),
+        "{unseen:?}"
+    );
+    let bound = [mapped(ROLE), binding("Group", "ci")];
+    let verdict = super::verdict(&bound, &presented(&json!({}), Some(ROLE)));
     assert_eq!(verdict.weaknesses, []);
 }
 

@@ -19,7 +19,9 @@ fn the_smallest_change_admits_the_run_and_no_other() {
         (vec![changed(provider(), &[("/attributeMapping/attribute.phase", json!("assertion.exp"))])], vec![], "`string(assertion.exp)`"),
         (vec![provider()], vec![("/terraform_run_phase", Value::Null)], "has(assertion.terraform_run_phase)"),
         (vec![provider()], vec![("/sub", json!(SUBJECT.replace("prod", "dev")))], "|| assertion.sub == \"organization:acme:project:Default Project:workspace:dev:run_phase:apply\""),
-        (vec![changed(provider(), &[("/attributeCondition", json!("assertion.other == 'x'"))])], vec![], "add `|| assertion.sub"),
+        (vec![changed(provider(), &[("/attributeCondition", json!("google.subject == 'x' || google.subject == 'y'"))])], vec![], "add `|| assertion.sub"),
+        (vec![changed(provider(), &[("/attributeMapping/google.subject", json!("''"))])], vec![], "map `google.subject`"),
+        (vec![provider()], vec![("/aud", json!("gcp"))], ": with it the other subjects that the policy names"),
         (vec![provider()], vec![("/sub", json!(SUBJECT.replace("prod", &"w".repeat(90))))], "size(assertion.sub) <= 127"),
         (vec![provider(), member("other")], vec![], "give roles/iam.workloadIdentityUser"),
         (vec![provider(), json!({"etag": "ACAB"})], vec![], "give roles/iam.workloadIdentityUser"),
@@ -54,6 +56,26 @@ fn the_smallest_change_admits_the_run_and_no_other() {
         let token = presented(changed(claims(), &[(pointer, value)]));
         assert!(read(&[provider()]).admitting(&token).is_none(), "{pointer}");
     }
+    for (condition, mapping) in [
+        ("assertion.other == 'x'", "assertion.sub"),
+        ("assertion.terraform_run_phase != 'apply'", "assertion.sub"),
+        ("!assertion.sub.contains('prod')", "assertion.sub"),
+        ("assertion.terraform_workspace_id == 'ws-OTHER'", "assertion.sub"),
+        ("assertion.sub.startsWith('organization:acme:') && assertion.sub.endsWith(':plan')", "assertion.sub"),
+        ("google.subject == 'x'", "assertion.terraform_workspace_name"),
+    ] {
+        let policy = read(&[changed(provider(), &[
+            ("/attributeCondition", json!(condition)),
+            ("/attributeMapping/google.subject", json!(mapping)),
+        ])]);
+        let token = presented(claims());
+        assert!(!policy.evaluate(&token).admits(), "{condition}");
+        assert!(policy.admitting(&token).is_none(), "{condition}");
+    }
+    let only = changed(provider(), &[("/attributeCondition", json!(format!("assertion.sub == '{SUBJECT}'")))]);
+    let token = presented(changed(claims(), &[("/aud", json!("gcp"))]));
+    let (change, _) = read(&[only]).admitting(&token).unwrap();
+    assert!(!change.what.contains("other subjects"), "{change:?}");
     let strange = changed(provider(), &[("/attributeCondition", json!("request.x"))]);
     assert!(read(&[strange]).admitting(&presented(claims())).is_none());
 }

@@ -38,6 +38,11 @@ fn providers_take_tokens_as_the_service_does() {
         ("WIF: aud is required", vec![], vec![("/aud", Value::Null)], No("oidc.allowedAudiences", "no `aud`")),
         ("API: an empty list is none", vec![("/oidc/allowedAudiences", json!([]))], vec![], In),
         ("API: the name is not given", vec![("/name", Value::Null)], vec![], Unknown("oidc.allowedAudiences", "add `name`")),
+        ("WIF: the name has the project's id, where audiences have its number",
+            vec![("/name", json!(name().replace("123456789012", "my-proj")))],
+            vec![("/aud", json!(format!("//iam.googleapis.com/{}", name().replace("123456789012", "my-proj"))))],
+            Unknown("oidc.allowedAudiences", "project's number")),
+        ("API: whether an empty subject is taken is not documented", vec![(subject, json!("''"))], vec![], Unknown(at_subject, "it is empty")),
         ("API: the name is another provider's", vec![("/name", json!(format!("{POOL}/providers/other")))], vec![], No("oidc.allowedAudiences", "full name")),
         ("RFC 7519 4.1.3: one of several", vec![], vec![("/aud", json!(["x", default("")]))], In),
         // The subject.

@@ -29,16 +29,10 @@ fn rows() -> Vec<(String, Value, &'static str, &'static str)> {
             "|| claims[\"sub\"] == ",
         ),
         (
-            rule("{claim: team, requiredValue: x}"),
-            json!({}),
+            rule("{claim: terraform_workspace_name, requiredValue: prod}"),
+            json!({"terraform_workspace_name": "other"}),
             "jwt[0].claimValidationRules[0]",
-            "claims[\"team\"]",
-        ),
-        (
-            rule("{expression: 'claims.team == \"x\"'}"),
-            json!({}),
-            "jwt[0].claimValidationRules[0].expression",
-            "|| (claims.team",
+            "claims[\"terraform_workspace_name\"]",
         ),
         (
             rule(closed).replace("https://ci.example.com", "https://ci.example.com/"),
@@ -116,7 +110,7 @@ fn the_change_admits_the_run_and_is_at_its_place() {
 #[test]
 fn the_change_of_a_rule_admits_nobody_else_and_still_whom_it_admitted() {
     for (text, mut changes, place, _) in rows() {
-        if !place.contains("claimValidationRules") || text.contains("team") {
+        if !place.contains("claimValidationRules") || text.contains("workspace_name") {
             continue;
         }
         changes["sub"] = OTHER.into();
@@ -132,6 +126,51 @@ fn the_change_of_a_rule_admits_nobody_else_and_still_whom_it_admitted() {
         assert!(!admits(third), "{text}");
         assert!(!admits(longer), "{text}");
         assert!(!admits(OTHER.replace("plan", "apply")), "{text}");
+    }
+}
+
+#[test]
+fn a_limit_that_is_meant_stays_one() {
+    for rule in [
+        "{claim: team, requiredValue: x}",
+        "{claim: terraform_run_phase, requiredValue: apply}",
+        "{expression: 'claims.team == \"x\"'}",
+        "{expression: 'claims.terraform_run_phase != \"plan\"'}",
+        "{expression: '!claims.sub.contains(\"other\")'}",
+        "{expression: 'claims.sub.startsWith(\"organization:\") && claims.sub.endsWith(\":apply\")'}",
+    ] {
+        let policy = read(&entry(&format!("claimValidationRules: [{rule}]"))).unwrap();
+        let presented = token(&json!({"sub": OTHER}));
+        assert!(!policy.evaluate(&presented).admits(), "{rule}");
+        assert!(policy.admitting(&presented).is_none(), "{rule}");
+    }
+    let rule = "userValidationRules: [{expression: \"!user.username.contains('other')\"}]";
+    let policy = read(&entry(rule)).unwrap();
+    assert!(policy.admitting(&token(&json!({"sub": OTHER}))).is_none());
+}
+
+#[test]
+fn a_new_audience_is_said_to_be_for_the_other_subjects_too() {
+    let said = "the other subjects that the policy names may use this audience too";
+    let rule = |rule: &str| entry(&format!("claimValidationRules: [{rule}]"));
+    for (text, is_for_others) in [
+        (entry(""), true),
+        (
+            rule(
+                "{claim: terraform_workspace_name, requiredValue: x}, \
+                 {claim: terraform_project_name, requiredValue: q}",
+            ),
+            true,
+        ),
+        (rule("{expression: 'claims.sub == \"x\"'}"), true),
+        (
+            rule(&format!("{{claim: sub, requiredValue: '{SUBJECT}'}}")),
+            false,
+        ),
+    ] {
+        let presented = token(&json!({"aud": "new"}));
+        let (change, _) = read(&text).unwrap().admitting(&presented).unwrap();
+        assert_eq!(change.what.contains(said), is_for_others, "{change:#?}");
     }
 }
 

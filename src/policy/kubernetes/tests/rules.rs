@@ -239,5 +239,11 @@ fn what_admits_more_than_it_seems_to_is_named() {
     let closed = rule(
         "{expression: 'claims.sub.startsWith(\"organization:acme:project:p:workspace:prod:run_phase:\")'}",
     );
-    assert_eq!(verdict(&closed, &token(&json!({}))).weaknesses, []);
+    let weaknesses = verdict(&closed, &token(&json!({}))).weaknesses;
+    let [unseen] = weaknesses.as_slice() else {
+        panic!("the bindings were not given");
+    };
+    assert!(unseen.what.starts_with("not looked at"), "{unseen:?}");
+    let refused = verdict(&closed, &token(&json!({"aud": "x"})));
+    assert_eq!(refused.weaknesses, []);
 }

@@ -229,6 +229,26 @@ fn the_smallest_change_admits_the_run() {
 }
 
 #[test]
+fn a_new_audience_is_said_to_be_for_the_other_subjects_too() {
+    let said = "the other subjects that the policy names may use this audience too";
+    let others = SUBJECT.replace("plan", "*");
+    for (mut value, is_for_others) in [
+        (glob(json!({"sub": [others, "organization:Q:*"]})), true),
+        (string(json!({"sub": [SUBJECT, "x"]})), true),
+        (role(json!({"bound_subject": "x"})), true),
+        (role(json!({})), true),
+        (role(json!({"bound_subject": SUBJECT})), false),
+        (string(json!({"sub": SUBJECT})), false),
+        (glob(json!({"sub": [SUBJECT]})), false),
+    ] {
+        value["bound_audiences"] = json!(["a"]);
+        let policy = read(vec![value]).unwrap();
+        let (change, _) = policy.admitting(&run()).unwrap();
+        assert_eq!(change.what.contains(said), is_for_others, "{change:?}");
+    }
+}
+
+#[test]
 fn open_patterns_are_named() {
     let what = |value: Value| {
         let verdict = read(vec![value]).unwrap().evaluate(&run());
