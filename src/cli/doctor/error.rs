@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::CliError;
 use super::super::output::Printer;
@@ -22,16 +22,21 @@ pub(in crate::cli) struct Args {
 const LARGEST: u64 = 64 << 20;
 
 pub(super) fn run(args: &Args) -> Result<Report, CliError> {
-    Ok(errors::report(&args.log()?))
+    let log = args.log()?;
+    if log.trim().is_empty() {
+        return Err(CliError::Usage(
+            "there is nothing to read: give the message, or pipe in the log".to_owned(),
+        ));
+    }
+    Ok(errors::report(&log))
 }
 
 impl Args {
     fn log(&self) -> Result<String, CliError> {
         if let Some(file) = &self.file {
-            let opened = File::open(file).map_err(|error| {
-                CliError::Usage(format!("`--file` {}: {error}", file.display()))
-            })?;
-            return read(opened, LARGEST);
+            let name = format!("`--file` {}", file.display());
+            let opened = File::open(file).map_err(|error| unreadable(&name, &error))?;
+            return read(&name, opened, LARGEST);
         }
         match self.text.as_deref() {
             None | Some("-") => {
@@ -39,24 +44,36 @@ impl Args {
                 if stdin.is_terminal() {
                     Printer::tell("paste the log, then end it with Ctrl-D on a line of its own");
                 }
-                read(stdin, LARGEST)
+                read("stdin", stdin, LARGEST)
             }
+            // A name is no message: nothing known would be found in it.
+            Some(text) if Path::new(text).exists() => Err(CliError::Usage(format!(
+                "`TEXT` is the message itself, and {text} is a file: to read it, `--file {text}`"
+            ))),
             Some(text) => Ok(text.to_owned()),
         }
     }
 }
 
-/// A log of at most `largest` bytes.
-fn read(from: impl Read, largest: u64) -> Result<String, CliError> {
+/// A log of at most `largest` bytes; `name` is what messages call it.
+fn read(name: &str, from: impl Read, largest: u64) -> Result<String, CliError> {
     let mut bytes = Vec::new();
-    from.take(largest + 1).read_to_end(&mut bytes)?;
+    let read = from.take(largest + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > largest {
         return Err(CliError::Usage(format!(
-            "the log has more than {} MiB: give the part around the error, e.g. by `tail -n 10000`",
+            "{name} has more than {} MiB: give the part around the error, e.g. by `tail -n 10000`",
             largest >> 20
         )));
     }
     Ok(text(bytes))
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> CliError {
+    CliError::Io(std::io::Error::new(
+        error.kind(),
+        format!("{name}: {error}"),
+    ))
 }
 
 /// UTF-8, or UTF-16 as `PowerShell` writes it; what is neither is not what an error is recognised by.
@@ -91,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_log_that_is_too_long_is_refused_in_words() {
-        assert_eq!(read("1234".as_bytes(), 4).unwrap(), "1234");
-        let error = read("12345".as_bytes(), 4).unwrap_err();
+        assert_eq!(read("stdin", "1234".as_bytes(), 4).unwrap(), "1234");
+        let error = read("stdin", "12345".as_bytes(), 4).unwrap_err();
         assert!(error.to_string().contains("tail"), "{error}");
         assert_eq!(error.status(), 2);
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// A log, ready to be searched.
 #[derive(Debug, Default)]
@@ -53,6 +53,9 @@ enum Border {
 /// A longer line is taken apart, in bytes: somebody's whole log may be one line of JSON.
 const LONG_LINE: usize = 2_000;
 
+/// Nor is a part longer where there is no blank to cut it at, in bytes.
+const LONGEST_PART: usize = 64 << 10;
+
 /// Terraform's borders; the second form is UTF-8 that was read as Windows' code page.
 const BORDERS: [(&str, Border); 7] = [
     ("╷", Border::Top),
@@ -79,31 +82,44 @@ static PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What nobody who reads a report must see: JWTs, runmint's own secrets, tokens of Vault and GitHub,
-/// and what stands behind the name of a secret.
+/// What nobody who reads a report must see, each behind what may be seen of it. Its value is a group
+/// where it may be a word as well.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
-        r"(?P<jwt>eyJ)[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*",
-        r"(?P<form>rm[a-z]_|hv[a-z]\.|gh[a-z]_)[A-Za-z0-9_.-]{16,}",
+        // A JWT, also in a URL.
+        r"(?P<jwt>eyJ)[A-Za-z0-9_-]{5,}(?:(?:\.|%(?:25)*2[Ee])[A-Za-z0-9_-]*)*",
+        // Tokens of runmint, Vault, GitHub, GitLab, Google, EKS and AWS.
+        r"(?P<form>rm[a-z]_|hv[a-z]\.|gh[a-z]_|github_pat_|gl(?:pat|ptt|rt|dt|cbt|oas|ft|soat|agent)-|ya29\.|k8s-aws-v1\.|IQoJ|FwoG)[A-Za-z0-9_.+/=-]{16,}",
+        // Vault's, up to 1.9.
+        r"(?P<old>(?-u:\b)[bsr]\.)[A-Za-z0-9]{20,}",
+        // HCP Terraform's.
+        r"[A-Za-z0-9]+(?P<atlas>\.atlasv1\.)[A-Za-z0-9_-]+",
         r"(?P<bearer>(?i:bearer )\s*)[A-Za-z0-9_.~+/=-]{20,}",
-        r#"(?P<name>(?i:client_?secret|secret_?access_?key|session_?token|request_?token|password)\\*["']?\s*[:=]\s*\\*["']?)[^\s"'\\,;]{6,}"#,
-        // A token that a terminal has cut into lines.
-        r"(?m:^(?P<border>[│| \t]*)[A-Za-z0-9_.-]{60,}[ \t\r]*$)",
+        r#"(?P<scheme>(?i:authorization\\*["']?[ \t]*[:=][ \t]*\\*["']?(?:basic|bearer|token)[ \t]+|--token[ \t]+["']?))[^\s"'\\,;]{4,}"#,
+        r#"(?P<name>(?i:client_?secret|secret_?access_?key|session_?token|request_?token|x-[a-z-]{1,30}token|tf_token_[a-z0-9_-]+|api_?key|password)\\*["']?[ \t]*[:=][ \t]*\\*["']?)[^\s"'\\,;]{6,}"#,
+        r#"(?P<assigned>(?i:(?:^|[^a-z]|access|auth|bearer|id|oidc|refresh|subject)token\\*["']?[ \t]*=[ \t]*\\*["']?))[^\s"'\\,;&]{8,}"#,
+        r#"(?P<said>(?i:(?:^|[^a-z]|access|auth|bearer|id|oidc|refresh|subject)token|authorization)\\*["']?[ \t]*:[ \t]*\\*["']?)(?P<value>[A-Za-z0-9_.~+/=%-]{8,})"#,
+        r#"(?P<url>://[^\s/:@"']*:)[^\s/"']+(?P<host>@)"#,
     ];
     Regex::new(&forms.join("|")).ok()
 });
 
+/// What stays of a secret: one of these groups, and what follows it.
+const SEEN: [&str; 10] = [
+    "jwt", "form", "old", "atlas", "bearer", "scheme", "name", "assigned", "said", "url",
+];
+
 impl Log {
     pub(super) fn read(text: &str) -> Self {
-        let text = replaced(text, TERMINAL.as_ref(), "");
-        let text = replaced(
-            &text,
-            SECRET.as_ref(),
-            "${jwt}${form}${bearer}${name}${border}…",
-        );
+        let text = match TERMINAL.as_ref() {
+            Some(terminal) => terminal.replace_all(text, ""),
+            None => Cow::Borrowed(text),
+        };
         let mut log = Self::default();
         // The box that the next line may belong to.
         let mut open = None;
+        // Whether the line before ended within a secret.
+        let mut is_cut = false;
         for line in text.lines() {
             log.lines += 1;
             let (border, line) = without_border(without_prefix(line));
@@ -114,7 +130,9 @@ impl Log {
             if line.trim_start().is_empty() {
                 continue;
             }
-            for part in parts(line) {
+            let line = masked(line, is_cut);
+            is_cut = line.ends_with(MASK);
+            for part in parts(&line) {
                 let message = open.unwrap_or_else(|| log.messages());
                 log.add(part, message, border == Border::Side);
             }
@@ -182,7 +200,10 @@ impl Version {
             excerpt.push('…');
         }
         let shown = self.text.get(start..end).unwrap_or_default();
-        excerpt.push_str(&shown.split_whitespace().collect::<Vec<_>>().join(" "));
+        // A blank for what steers: a terminal's sequences may be nested so that some are left.
+        let words = shown.split(|c: char| c.is_whitespace() || steers(c));
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        excerpt.push_str(&words.join(" "));
         if end < ceiling {
             excerpt.push('…');
         }
@@ -195,12 +216,57 @@ const BEFORE: usize = 80;
 const AFTER: usize = 160;
 const EXCERPT: usize = 400;
 
-/// With each hit of a pattern replaced.
-fn replaced<'a>(text: &'a str, pattern: Option<&Regex>, by: &str) -> Cow<'a, str> {
-    match pattern {
-        Some(pattern) => pattern.replace_all(text, by),
-        None => Cow::Borrowed(text),
+/// What stands where a secret was.
+const MASK: char = '…';
+
+/// A longer one that is all a line has is a token that was cut into lines; behind the beginning of one,
+/// a shorter one is as well. In bytes.
+const WRAPPED: usize = 60;
+const REST: usize = 8;
+
+/// A line without secrets; `is_cut` says that one began in the line before.
+fn masked(line: &str, is_cut: bool) -> Cow<'_, str> {
+    let word = line.trim();
+    let least = if is_cut { REST } else { WRAPPED };
+    let is_of_a_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if word.len() >= least && word.chars().all(is_of_a_token) && !is_word(word) {
+        return Cow::Owned(MASK.to_string());
     }
+    let Some(secret) = SECRET.as_ref() else {
+        return Cow::Borrowed(line);
+    };
+    secret.replace_all(line, |found: &Captures<'_>| {
+        if found.name("value").is_some_and(|it| is_word(it.as_str())) {
+            return found[0].to_owned();
+        }
+        let seen = SEEN.iter().find_map(|group| found.name(group));
+        let seen = seen.map_or("", |seen| seen.as_str());
+        let host = found.name("host").map_or("", |host| host.as_str());
+        format!("{seen}{MASK}{host}")
+    })
+}
+
+/// Whether it is a word of a message (`token: malformed`) rather than a token.
+fn is_word(text: &str) -> bool {
+    let word = text.trim_end_matches('.');
+    word.len() < 25 && word.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+/// Whether a terminal would obey it, or show other text than stands there.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 fn without_prefix(line: &str) -> &str {
@@ -218,7 +284,8 @@ fn without_border(line: &str) -> (Border, &str) {
     (Border::None, line)
 }
 
-/// The parts of a line, none of them much longer than [`LONG_LINE`]; it is cut where a blank is.
+/// The parts of a line, none of them much longer than [`LONG_LINE`]: it is cut where a blank is, or at
+/// [`LONGEST_PART`].
 fn parts(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -226,8 +293,9 @@ fn parts(line: &str) -> impl Iterator<Item = &str> {
             return None;
         }
         let at = rest.floor_char_boundary(LONG_LINE);
-        let blank = rest[at..].find([' ', '\t']).map(|blank| at + blank);
-        let end = blank.unwrap_or(rest.len());
+        let most = rest.floor_char_boundary(LONGEST_PART);
+        let blank = rest[at..most].find([' ', '\t']);
+        let end = blank.map_or(most, |blank| at + blank);
         let (part, after) = rest.split_at(end);
         rest = after;
         Some(part)
@@ -246,12 +314,20 @@ fn straight(c: char) -> char {
 /// Adds a part of a line: JSON's escapes and borders undone, one blank for any number of them.
 fn flatten(part: &str, flat: &mut String) {
     let start = flat.len();
-    let mut rest = part.chars();
-    while let Some(c) = rest.next() {
-        let c = if c == '\\' {
-            unescaped(&mut rest)
-        } else {
+    let mut rest = part;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.trim_start_matches('\\');
+        let (run, _) = rest.split_at(rest.len() - after.len());
+        let c = if run.is_empty() {
+            rest = &rest[c.len_utf8()..];
             straight(c)
+        } else if let Some((meant, behind)) = meant(after) {
+            rest = behind;
+            meant
+        } else {
+            rest = after;
+            flat.push_str(run);
+            continue;
         };
         match c {
             '│' | '╷' | '╵' | '|' => blank(flat, start),
@@ -269,34 +345,25 @@ fn blank(flat: &mut String, start: usize) {
     }
 }
 
-/// What an escape stands for; what follows any number of backslashes, since JSON is put into JSON. A
-/// backslash that escapes nothing stays one.
-fn unescaped(rest: &mut std::str::Chars<'_>) -> char {
-    let after = rest.as_str().trim_start_matches('\\');
-    let mut following = after.chars();
-    let meant = match following.next() {
-        Some('n' | 'r' | 't') => ' ',
-        Some(quote @ ('"' | '\'')) => quote,
-        Some('u') => match code(&mut following) {
-            Some(c) => c,
-            None => return '\\',
-        },
-        _ => return '\\',
+/// What an escape stands for, and what is behind it, by what follows its backslashes: any number of them,
+/// since JSON is put into JSON. Backslashes that escape nothing stay.
+fn meant(after: &str) -> Option<(char, &str)> {
+    let mut behind = after.chars();
+    let meant = match behind.next()? {
+        'n' | 'r' | 't' => ' ',
+        quote @ ('"' | '\'') => quote,
+        'u' => return code(behind.as_str()),
+        _ => return None,
     };
-    *rest = following;
-    meant
+    Some((meant, behind.as_str()))
 }
 
-/// A printable ASCII character by its number (`003c`).
-fn code(following: &mut std::str::Chars<'_>) -> Option<char> {
-    let digits = following.as_str().get(..4)?;
+/// A printable ASCII character by its number (`003c`), and what is behind it.
+fn code(text: &str) -> Option<(char, &str)> {
+    let (digits, behind) = text.split_at_checked(4)?;
     let number = u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()?;
     let c = char::from(number);
-    if !(c.is_ascii_graphic() || c == ' ') {
-        return None;
-    }
-    *following = following.as_str()[4..].chars();
-    Some(c)
+    (c.is_ascii_graphic() || c == ' ').then_some((c, behind))
 }
 
 #[cfg(test)]
@@ -342,6 +409,7 @@ mod tests {
         );
         assert_eq!(flat(r"[\w+=,.@-]* \u0007 \"), r"[\w+=,.@-]* \u0007 \");
         assert_eq!(flat("“a” ‘b’"), "\"a\" 'b'");
+        assert_eq!(flat(r"\\w \"), r"\\w \");
     }
 
     #[test]
@@ -362,6 +430,8 @@ mod tests {
         assert!(log.pieces.len() > 4 && log.pieces.iter().all(|piece| piece.line == 1));
         let log = Log::read(&"é".repeat(5_000));
         assert_eq!(log.pieces.len(), 1);
+        let log = Log::read(&"€".repeat(50_000));
+        assert_eq!(log.pieces.len(), 3);
     }
 
     #[test]
@@ -377,6 +447,30 @@ mod tests {
             format!("\\\"client_secret\\\": \\\"{signature}\\\""),
             format!("hvs.{signature}"),
             format!("rmr_{signature}"),
+            "VAULT_TOKEN=s.c2lnc2lnc2lnc2lnc2lnc2ln".to_owned(),
+            "lookup of s.c2lnc2lnc2lnc2lnc2lnc2ln".to_owned(),
+            "VAULT_TOKEN=c2lnc2ln".to_owned(),
+            "X-Vault-Token: c2lnc2lnc2ln".to_owned(),
+            "ARM_OIDC_TOKEN=c2lnc2lnc2ln".to_owned(),
+            "token: c2lnc2lnc2ln".to_owned(),
+            "--token c2lnc2lnc2ln".to_owned(),
+            "TF_TOKEN_app_terraform_io=c2lnc2lnc2ln".to_owned(),
+            "api_key=c2lnc2lnc2ln".to_owned(),
+            r#""accessToken": "c2lnc2lnc2ln""#.to_owned(),
+            format!("x-amz-security-token: {signature}"),
+            format!("&X-Amz-Security-Token={signature}%3D&a=b"),
+            "Authorization: Basic c2lnc2ln".to_owned(),
+            r#"{\"Authorization\":\"Basic c2lnc2ln\"}"#.to_owned(),
+            "postgres://user:c2lnc2ln@db/x".to_owned(),
+            "postgres://user:p@c2lnc2ln@db/x".to_owned(),
+            format!("using ya29.a0{signature}"),
+            format!("using glpat-{signature}"),
+            format!("using github_pat_{signature}"),
+            format!("using c2lnc2lnc2lnc2.atlasv1.{signature}"),
+            format!("?jwt=eyJhbGciOiJSUzI1NiJ9%2EeyJzdWIiOiJhIn0%2E{signature}&a=b"),
+            format!("2026-11-24T10:00:00.0000000Z {signature}"),
+            "2026-11-24T10:00:00Z eyJhbGciOiJSUzI1NiJ9.eyJz\n2026-11-24T10:00:00Z c2lnc2lnc2ln"
+                .to_owned(),
         ] {
             let log = Log::read(&text);
             for seen in [&log.flat.text, &log.lined.text] {
@@ -384,8 +478,17 @@ mod tests {
                 assert!(seen.contains('…'), "{text} -> {seen}");
             }
         }
-        let plain = "InvalidIdentityToken: Token signature invalid; password authentication failed";
-        assert_eq!(flat(plain), plain);
+        for plain in [
+            "InvalidIdentityToken: Token signature invalid; password authentication failed",
+            "token: expired",
+            "open /var/run/token: permission denied",
+            "error validating token: malformed.",
+            "GET https://login.example.com:8443/a/b?c=d: 403 for a@b.c",
+            "Authorization: required",
+            "verify token: oidc: x509: certificate",
+        ] {
+            assert_eq!(flat(plain), plain);
+        }
     }
 
     #[test]
@@ -408,5 +511,21 @@ mod tests {
         let at = log.lined.text.find("after").unwrap();
         assert_eq!(log.lined.excerpt(&(at..at + 5)), "after");
         assert_eq!(log.lined.pieces(&(at..at + 5)), (2, 2));
+    }
+
+    #[test]
+    fn nothing_in_an_excerpt_steers_a_terminal() {
+        for text in [
+            "\x1b[\x1b[31m2JToken\u{9b}31m too\x07 old\x08",
+            "Token\x1b]\x1b]0;a\x07 too\x1b\x1b[1m[2J old",
+            "\u{202e}Token\u{200b} too\u{2066} old\u{feff}\x7f",
+        ] {
+            let log = Log::read(text);
+            for version in [&log.flat, &log.lined] {
+                let excerpt = version.excerpt(&(0..version.text.len()));
+                assert!(!excerpt.contains(steers), "{excerpt:?}");
+                assert!(excerpt.contains("Token"), "{excerpt:?}");
+            }
+        }
     }
 }

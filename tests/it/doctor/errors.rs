@@ -253,6 +253,11 @@ fn a_log_made_of_beginnings_is_read_in_one_go() {
         "x",
         "│ \\n",
         "eyJ",
+        "\\",
+        "\\u",
+        "://a:b@",
+        "token=",
+        "a.atlasv1.",
     ] {
         let log = unit.repeat((1 << 20) / unit.len()) + "\nToken too old: 153938";
         let found = find(&log);
@@ -359,18 +364,23 @@ async fn the_command_reads_a_text_stdin_or_a_file() {
     let json: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["findings"][0]["id"], "aws-token-too-old");
     assert_eq!(json["facts"]["lines"], "2");
-    // Nothing stands on stdin here.
-    for arguments in [&["doctor", "error", "-"][..], &["doctor", "error"]] {
-        let ran = Setup::bare().run(arguments).await;
-        assert!(
-            ran.done().contains("no known error stands in it"),
-            "{ran:?}"
-        );
+    for (arguments, status, says) in [
+        // Nothing stands on stdin here.
+        (&["-"][..], 2, "there is nothing to read"),
+        (&[], 2, "there is nothing to read"),
+        (&[""], 2, "there is nothing to read"),
+        (&["--file", "/dev/null"], 2, "there is nothing to read"),
+        (
+            &["--file", "/nowhere"],
+            3,
+            "`--file` /nowhere: No such file",
+        ),
+        (&["--file", "/"], 3, "`--file` /: Is a directory"),
+        (&[file], 2, &format!("`--file {file}`")),
+    ] {
+        let arguments = [&["doctor", "error"], arguments].concat();
+        Setup::bare().run(&arguments).await.refused(status, &[says]);
     }
-    let ran = Setup::bare()
-        .run(&["doctor", "error", "--file", "/nowhere"])
-        .await;
-    ran.refused(2, &["`--file` /nowhere", "No such file"]);
     let ran = Setup::bare()
         .run(&["doctor", "error", "a", "--file", file])
         .await;
