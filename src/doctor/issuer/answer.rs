@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::network::failure;
 use super::seen::{Answer, Exchange, FetchError, MAX_BODY, Seen, shown};
+use super::twice;
 use crate::doctor::kinds::issuer::document as kinds;
 use crate::doctor::kinds::issuer::tls::TLS_FAILED;
 use crate::doctor::kinds::issuer::url::NO_SUCH_HOST;
@@ -147,6 +148,17 @@ fn body(url: &str, answer: &Answer, report: &mut Report) -> Option<Value> {
             other => format!("`{url}` answers `Content-Type: {}`", shown(other)),
         };
         report.add(Finding::new(&kinds::CONTENT_TYPE, what));
+    }
+    let twice: Vec<_> = twice::members(&answer.body)
+        .iter()
+        .map(|name| shown(name))
+        .collect();
+    if !twice.is_empty() {
+        let what = format!(
+            "`{url}` has `{}` more than once in one object",
+            shown(&twice.join("`, `"))
+        );
+        report.add(Finding::new(&kinds::MEMBER_TWICE, what));
     }
     document
 }

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::compare::{how, side_by_side};
-use super::seen::{DISCOVERY_PATH, Seen, is_this_machine, shown};
+use super::place::fault;
+use super::seen::{DISCOVERY_PATH, Seen, shown};
 use crate::doctor::kinds::issuer::document as kinds;
 use crate::doctor::{Finding, Report};
 
@@ -94,22 +95,21 @@ fn judge_members(members: &Map<String, Value>, report: &mut Report) {
 }
 
 fn judge_jwks_uri(jwks_uri: &str, issuer: &str, report: &mut Report) {
+    // Empty ones have a finding of their own; of an issuer that is no URL there is no document.
+    let Some(issuer) = Url::parse(issuer).ok().filter(|_| !jwks_uri.is_empty()) else {
+        return;
+    };
     let parsed = Url::parse(jwks_uri).ok().filter(Url::has_host);
-    let issuer = Url::parse(issuer).ok();
-    let is_trial = issuer.as_ref().is_some_and(is_this_machine);
-    match parsed {
-        Some(url) if url.scheme() == "https" || (url.scheme() == "http" && is_trial) => {
-            let elsewhere = issuer.filter(|issuer| issuer.host_str() != url.host_str());
-            if elsewhere.is_some() {
-                let what = format!("`jwks_uri` is `{}`", shown(jwks_uri));
-                report.add(Finding::new(&kinds::JWKS_ELSEWHERE, what));
-            }
-        }
-        // Empty ones have a finding of their own.
-        _ if jwks_uri.is_empty() => {}
-        _ => {
-            let what = format!("`jwks_uri` is `{}`", shown(jwks_uri));
-            report.add(Finding::new(&kinds::JWKS_URI, what));
-        }
+    let fault = match &parsed {
+        Some(url) => fault(url, &issuer),
+        None => Some("is no absolute URL"),
+    };
+    let jwks_uri = shown(jwks_uri);
+    if let Some(fault) = fault {
+        let what = format!("`jwks_uri`, `{jwks_uri}`, {fault}; nothing was fetched there");
+        report.add(Finding::new(&kinds::JWKS_URI, what));
+    } else if parsed.is_some_and(|url| url.host_str() != issuer.host_str()) {
+        let what = format!("`jwks_uri` is `{jwks_uri}`");
+        report.add(Finding::new(&kinds::JWKS_ELSEWHERE, what));
     }
 }

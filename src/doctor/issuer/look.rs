@@ -1,6 +1,7 @@
 //! Goes out and looks: name, certificates, both documents.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::redirect::Policy;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::chain::fetch_chain;
+use super::place::{Place, fault, strays};
 use super::seen::{
     Answer, DISCOVERY_PATH, Distrust, Exchange, FetchError, HostSeen, MAX_BODY, Seen, bare,
     is_this_machine,
@@ -53,14 +55,28 @@ pub async fn look(
     let Some(url) = Url::parse(&url).ok().filter(is_web) else {
         return Ok(seen);
     };
-    seen.hosts.push(look_at_host(&url, options.timeout).await);
+    let found = addresses(&url, options.timeout).await;
+    let place = Place::of_host(&url, &found);
+    seen.hosts
+        .push(look_at_host(&url, found, options.timeout).await);
     let discovery = fetch(&url, options, clock).await?;
     let jwks_uri = jwks_uri(&discovery).filter(is_web);
     seen.discovery = Some(discovery);
-    if let Some(jwks_uri) = jwks_uri {
+    // What is wrong with one that is not followed is told with discovery.
+    if let Some(jwks_uri) = jwks_uri.filter(|jwks_uri| fault(jwks_uri, &url).is_none()) {
         if jwks_uri.origin() != url.origin() {
+            let found = addresses(&jwks_uri, options.timeout).await;
+            if strays(Place::of_host(&jwks_uri, &found), place).is_some() {
+                // Its addresses are found to be nowhere, and nothing is asked there.
+                seen.hosts.push(HostSeen {
+                    url: jwks_uri,
+                    addresses: found,
+                    chain: None,
+                });
+                return Ok(seen);
+            }
             seen.hosts
-                .push(look_at_host(&jwks_uri, options.timeout).await);
+                .push(look_at_host(&jwks_uri, found, options.timeout).await);
         }
         seen.jwks = Some(fetch(&jwks_uri, options, clock).await?);
     }
@@ -81,11 +97,15 @@ fn jwks_uri(discovery: &Exchange) -> Option<Url> {
     Url::parse(document["jwks_uri"].as_str()?).ok()
 }
 
-async fn look_at_host(url: &Url, timeout: Duration) -> HostSeen {
+/// The addresses of a URL's host, or why there are none.
+pub(in crate::doctor) async fn addresses(
+    url: &Url,
+    timeout: Duration,
+) -> Result<Vec<IpAddr>, String> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(443);
     let found = tokio::time::timeout(timeout, tokio::net::lookup_host((host, port))).await;
-    let addresses = match found {
+    match found {
         Ok(Ok(found)) => {
             let mut addresses: Vec<_> = found.map(|address| address.ip()).collect();
             addresses.sort_unstable();
@@ -94,7 +114,14 @@ async fn look_at_host(url: &Url, timeout: Duration) -> HostSeen {
         }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the resolver did not answer in time".to_owned()),
-    };
+    }
+}
+
+async fn look_at_host(
+    url: &Url,
+    addresses: Result<Vec<IpAddr>, String>,
+    timeout: Duration,
+) -> HostSeen {
     let chain = match url.scheme() {
         "https" if addresses.is_ok() => Some(fetch_chain(url, timeout).await),
         _ => None,

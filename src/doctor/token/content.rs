@@ -18,6 +18,9 @@ const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 
 const TIMES: [&str; 3] = ["iat", "nbf", "exp"];
 
+/// 10000-01-01T00:00:00Z, in seconds: years have four digits in what people and programs write.
+const YEAR_10000: i64 = 253_402_300_800;
+
 pub(super) fn judge(token: &Token, report: &mut Report) {
     report.fact("size", format!("{} bytes", token.length));
     for (name, value) in &token.header {
@@ -101,12 +104,12 @@ fn judge_claims(token: &Token, report: &mut Report) {
         }
     }
     for name in TIMES {
-        if is_there(name).is_some_and(|value| value.as_i64().is_none()) {
-            add(
-                &kinds::CLAIM_TYPE,
-                format!("`{name}` is no whole number of seconds"),
-            );
-        }
+        let fault = match is_there(name).map(Value::as_i64) {
+            Some(None) => "is no whole number of seconds",
+            Some(Some(YEAR_10000..)) => "is beyond the year 9999",
+            Some(Some(_)) | None => continue,
+        };
+        add(&kinds::CLAIM_TYPE, format!("`{name}` {fault}"));
     }
     match is_there("aud") {
         None => {}

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use url::Url;
 
-use crate::doctor::issuer::look::{LookError, Options, fetch};
+use crate::doctor::issuer::look::{LookError, Options, addresses, fetch};
+use crate::doctor::issuer::place::{Place, fault, strays};
 use crate::doctor::issuer::seen::{
     DISCOVERY_PATH, Distrust, Exchange, bare, is_this_machine, shown,
 };
@@ -27,7 +28,8 @@ pub enum Keys {
 
 impl Keys {
     /// Asks an issuer, as a relying party does: discovery, then the key set. Only over https, or on this
-    /// machine.
+    /// machine; whoever wrote the token has named the issuer, so nothing is asked at a link-local address,
+    /// and nothing on this machine for an issuer that is elsewhere.
     ///
     /// # Errors
     /// The HTTP client cannot be set up; all that goes wrong outside is [`Keys::Unseen`].
@@ -37,7 +39,18 @@ impl Keys {
         clock: &(impl Fn() -> Timestamp + Sync),
     ) -> Result<Self, LookError> {
         let discovery = format!("{}{DISCOVERY_PATH}", bare(issuer));
-        let discovery = match document(&discovery, options, clock).await? {
+        let unasked = |url: &str, why| {
+            let why = format!("`{}` {why}, so nobody is asked", shown(url));
+            Ok(Self::Unseen(why))
+        };
+        let Some(issuer_url) = web(&discovery).filter(may_be_asked) else {
+            return unasked(&discovery, "is no https URL");
+        };
+        let place = place(&issuer_url, options).await;
+        if place == Place::Link {
+            return unasked(&discovery, "leads to a link-local address");
+        }
+        let discovery = match document(&issuer_url, options, clock).await? {
             Ok(document) => document,
             Err(why) => return Ok(Self::Unseen(why)),
         };
@@ -45,7 +58,18 @@ impl Keys {
             let why = "the discovery document has no `jwks_uri`";
             return Ok(Self::Unseen(why.to_owned()));
         };
-        Ok(match document(jwks_uri, options, clock).await? {
+        let Some(jwks_url) = web(jwks_uri) else {
+            return unasked(jwks_uri, "is no https URL");
+        };
+        if let Some(why) = fault(&jwks_url, &issuer_url) {
+            return unasked(jwks_uri, why);
+        }
+        if jwks_url.host() != issuer_url.host()
+            && let Some(why) = strays(self::place(&jwks_url, options).await, place)
+        {
+            return unasked(jwks_uri, why);
+        }
+        Ok(match document(&jwks_url, options, clock).await? {
             Ok(document) => Self::Set {
                 from: shown(jwks_uri),
                 issuer: discovery["issuer"].as_str().map(str::to_owned),
@@ -56,25 +80,29 @@ impl Keys {
     }
 }
 
+fn web(url: &str) -> Option<Url> {
+    Url::parse(url).ok().filter(Url::has_host)
+}
+
+fn may_be_asked(issuer: &Url) -> bool {
+    match issuer.scheme() {
+        "https" => true,
+        "http" => is_this_machine(issuer),
+        _ => false,
+    }
+}
+
+async fn place(url: &Url, options: &Options) -> Place {
+    Place::of_host(url, &addresses(url, options.timeout).await)
+}
+
 async fn document(
-    url: &str,
+    url: &Url,
     options: &Options,
     clock: &(impl Fn() -> Timestamp + Sync),
 ) -> Result<Result<Value, String>, LookError> {
-    let parsed = Url::parse(url).ok().filter(Url::has_host);
-    let is_allowed = |url: &Url| match url.scheme() {
-        "https" => true,
-        "http" => is_this_machine(url),
-        _ => false,
-    };
-    let Some(parsed) = parsed.filter(is_allowed) else {
-        return Ok(Err(format!(
-            "`{}` is no https URL, so nobody is asked",
-            shown(url)
-        )));
-    };
-    let exchange = fetch(&parsed, options, clock).await?;
-    Ok(body(&exchange).map_err(|why| format!("`{}` {why}", shown(url))))
+    let exchange = fetch(url, options, clock).await?;
+    Ok(body(&exchange).map_err(|why| format!("`{}` {why}", shown(url.as_str()))))
 }
 
 fn body(exchange: &Exchange) -> Result<Value, String> {

@@ -34,7 +34,13 @@ pub(super) fn judge(token: &Token, now: Timestamp, report: &mut Report) {
             add(&kinds::NOT_YET, what);
         }
     }
-    let Some(iat) = time("iat") else { return };
+    let Some(iat) = time("iat") else {
+        // Without its begin it lives at least from now on.
+        if let Some(left) = left.filter(|left| *left > DAY) {
+            add(lives(left), format!("it lives for {} from now", span(left)));
+        }
+        return;
+    };
     let age = now.0.saturating_sub(iat);
     if age >= DAY && left.is_some_and(|left| left > 0) {
         add(&kinds::OLD, format!("it was issued {} ago", span(age)));
@@ -45,11 +51,7 @@ pub(super) fn judge(token: &Token, now: Timestamp, report: &mut Report) {
     match life {
         ..=0 => add(&kinds::ORDER, "`exp` is not after `iat`".to_owned()),
         1..=DAY => {}
-        _ if life < 2 * DAY => add(&kinds::LIVES_LONG, format!("it lives for {}", span(life))),
-        _ => add(
-            &kinds::LIVES_TOO_LONG,
-            format!("it lives for {}", span(life)),
-        ),
+        _ => add(lives(life), format!("it lives for {}", span(life))),
     }
     let life = format!(
         "{}, of which {} are left",
@@ -59,8 +61,46 @@ pub(super) fn judge(token: &Token, now: Timestamp, report: &mut Report) {
     report.fact("life", life);
 }
 
-/// Seconds, as people say them.
+/// What a life of more than a day is.
+fn lives(life: i64) -> &'static Kind {
+    if life < 2 * DAY {
+        &kinds::LIVES_LONG
+    } else {
+        &kinds::LIVES_TOO_LONG
+    }
+}
+
+/// Seconds, as people say them: the two largest units.
 fn span(seconds: i64) -> String {
     let seconds = u64::try_from(seconds).unwrap_or(0);
-    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
+    let parts: Vec<_> = text.split(' ').take(2).map(apart).collect();
+    parts.join(" ")
+}
+
+/// `5h` stays as it is, `3days` become `3 days`.
+fn apart(part: &str) -> String {
+    let at = part.find(|c: char| !c.is_ascii_digit());
+    match part.split_at(at.unwrap_or(part.len())) {
+        (number, unit) if unit.len() > 1 => format!("{number} {unit}"),
+        _ => part.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_two_units() {
+        for (seconds, expected) in [
+            (-1, "0s"),
+            (59, "59s"),
+            (3_661, "1h 1m"),
+            (DAY, "1 day"),
+            (1_795_400_000, "56 years 10 months"),
+        ] {
+            assert_eq!(span(seconds), expected);
+        }
+    }
 }

@@ -188,7 +188,24 @@ async fn each_fault_of_discovery_is_found_in_the_real_answer() {
         ..good.clone()
     };
     let slash = json!(format!("{}/", site.url));
+    let body = String::from_utf8(good.body.clone()).unwrap();
+    let twice = Page {
+        body: body
+            .replacen('{', "{\"issuer\":\"https://other.example\",", 1)
+            .into(),
+        ..good.clone()
+    };
     let table = vec![
+        (twice, "issuer-member-twice"),
+        // Neither is asked: both would be silent until the time is over.
+        (
+            with("jwks_uri", json!("http://169.254.169.254/keys")),
+            "issuer-jwks-uri",
+        ),
+        (
+            with("jwks_uri", json!("https://169.254.169.254/keys")),
+            "issuer-jwks-uri",
+        ),
         (redirect.with("location", "/login"), "issuer-redirect"),
         (
             good.with("content-type", "text/plain"),

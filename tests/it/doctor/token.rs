@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use runmint::clock::Clock;
 use serde_json::{Value, json};
 
-use super::site::{Site, doctor, found, report};
+use super::site::{DISCOVERY, Page, Site, doctor, found, report};
 use crate::foreign::Key;
 use crate::harness::{AWS, Database};
 use crate::program::{Server, Setup};
@@ -167,6 +167,37 @@ async fn times_claims_and_keys_are_held_against_the_published_ones() {
     let ran = doctor(&["token", &path]).await;
     assert_eq!(found(&ran), ["token-keys-unseen", "token-version-unasked"]);
     assert!(ran.stdout.contains("so nobody is asked"), "{ran:?}");
+}
+
+/// Whoever wrote the token has named the issuer.
+#[tokio::test]
+async fn a_token_leads_nobody_to_a_metadata_service() {
+    let key = Key::rsa("one");
+    let site = Site::plain(&[&key]);
+    let folder = tempfile::tempdir().unwrap();
+    for (iss, jwks_uri, expected) in [
+        (&*site.url, "http://169.254.169.254/keys", "is no https URL"),
+        (&*site.url, "https://169.254.169.254/keys", "link-local"),
+        (&*site.url, "file:///keys", "is no https URL"),
+        ("http://169.254.169.254", "", "is no https URL"),
+        ("https://169.254.169.254", "", "link-local"),
+        ("https://[fe80::1]", "", "link-local"),
+    ] {
+        let mut discovery = site.document(DISCOVERY);
+        discovery["jwks_uri"] = json!(jwks_uri);
+        site.set(DISCOVERY, Page::json(&discovery));
+        let mut claims = claims(&site);
+        claims["iss"] = json!(iss);
+        let path = file(folder.path(), &key.token(&claims));
+        let ran = doctor(&["token", &path]).await;
+        assert_eq!(found(&ran), ["token-keys-unseen", "token-version-unasked"]);
+        let what = report(&ran)["findings"][0]["what"].clone();
+        let what = what.as_str().unwrap();
+        assert!(
+            what.contains(expected) && what.ends_with("so nobody is asked"),
+            "{what}"
+        );
+    }
 }
 
 /// The pipe is fed by a process, so no server may be needed: the keys are in a file.

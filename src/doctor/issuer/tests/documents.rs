@@ -114,6 +114,14 @@ fn members_of_discovery_are_judged() {
         ),
         (json!({"jwks_uri": "/keys"}), &["issuer-jwks-uri"]),
         (
+            json!({"jwks_uri": "https://localhost/keys"}),
+            &["issuer-jwks-uri"],
+        ),
+        (
+            json!({"jwks_uri": "https://169.254.169.254/keys"}),
+            &["issuer-jwks-uri"],
+        ),
+        (
             json!({"jwks_uri": "https://keys.example.com/keys"}),
             &["issuer-jwks-elsewhere"],
         ),
@@ -134,6 +142,25 @@ fn members_of_discovery_are_judged() {
         );
         assert_eq!(found(&seen), expected, "{changes}");
     }
+}
+
+#[test]
+fn what_stands_twice_in_a_document_is_named() {
+    let twice = |exchange: &mut Option<Exchange>, member: &str| {
+        let body = &mut answer(exchange).body;
+        // The value that was there stays the last.
+        *body = format!("{{{member},{}", String::from_utf8_lossy(&body[1..])).into_bytes();
+    };
+    let mut seen = healthy();
+    twice(&mut seen.discovery, "\"issuer\":\"https://other.example\"");
+    assert_eq!(found(&seen), ["issuer-member-twice"]);
+    let mut seen = healthy();
+    twice(&mut seen.jwks, "\"keys\":[]");
+    let report = judge(&seen, NOW);
+    assert_eq!(
+        report.findings[0].what,
+        "`https://ci.example.com/.well-known/jwks` has `keys` more than once in one object"
+    );
 }
 
 #[test]

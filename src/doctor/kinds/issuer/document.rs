@@ -169,13 +169,28 @@ pub const MEMBER_TYPE: Kind = Kind {
     source: "OpenID Connect Discovery 1.0, section 3",
 };
 
-/// `jwks_uri` is no https URL.
+/// A member stands twice.
+pub const MEMBER_TWICE: Kind = Kind {
+    id: "issuer-member-twice",
+    severity: Severity::Warning,
+    title: "a member stands twice",
+    why: "Of two members with one name some parsers take the first, others the last, and some \
+        refuse the document: relying parties do not see the same issuer or the same key. \
+        What is said here is about the last.",
+    fix: "Serve each member once. runmint does; something between rewrites the document, or \
+        it is a copy that was written by hand.",
+    source: "RFC 8259, section 4",
+};
+
+/// `jwks_uri` cannot be followed.
 pub const JWKS_URI: Kind = Kind {
     id: "issuer-jwks-uri",
     severity: Severity::Error,
-    title: "`jwks_uri` is no https URL",
+    title: "`jwks_uri` is no https URL, or leads to this machine",
     why: "Relying parties refuse to fetch keys over plain http, or from something that is no \
-        absolute URL.",
+        absolute URL. A loopback or link-local address is another machine for each of them, \
+        and may be a metadata service of theirs. Only where the issuer itself is this \
+        machine, for a trial, both are taken.",
     fix: "Serve an absolute `https://` URL there; behind a proxy set `issuer.url` to what the \
         outside sees.",
     source: "OpenID Connect Discovery 1.0, section 3",

@@ -23,6 +23,7 @@ pub const ALL: &[&Kind] = &[
     &document::MEMBER_MISSING,
     &document::MEMBER_EMPTY,
     &document::MEMBER_TYPE,
+    &document::MEMBER_TWICE,
     &document::JWKS_URI,
     &document::JWKS_ELSEWHERE,
     &document::NO_RS256,

@@ -86,8 +86,8 @@ pub const CLAIM_TYPE: Kind = Kind {
     severity: Severity::Error,
     title: "a claim has the wrong type",
     why: "`iss` and `sub` are strings, times are whole seconds: AWS refuses fractions, others \
-        refuse strings.",
-    fix: "Let the issuer write integers for times and strings for names.",
+        refuse strings. A time beyond the year 9999 is mostly one in milliseconds.",
+    fix: "Let the issuer write whole seconds for times and strings for names.",
     source: "RFC 7519, section 2 (NumericDate) and section 4.1; AWS STS as measured",
 };
 
