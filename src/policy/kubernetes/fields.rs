@@ -149,3 +149,35 @@ pub(in crate::policy) fn difference(wanted: &str, found: &str) -> String {
     };
     text.to_owned()
 }
+
+/// How near a subject's name is to a user's, and how it differs.
+pub(super) fn likeness(subject: &str, name: &str) -> Option<(usize, String)> {
+    let how = |rank: usize, text: &str| Some((rank, text.to_owned()));
+    if subject.eq_ignore_ascii_case(name) {
+        return how(10_000, "it differs by case");
+    }
+    if name.ends_with(subject) {
+        return how(9_000, "the prefix of the name is missing");
+    }
+    if subject.ends_with(name) {
+        return how(9_000, "it has a prefix that the name has not");
+    }
+    if let Some((before, _)) = subject.split_once('*')
+        && name.starts_with(before)
+        && !before.is_empty()
+    {
+        return how(8_000, "RBAC knows no wildcards, a `*` is a letter there");
+    }
+    let common = subject.chars().zip(name.chars());
+    let common = common.take_while(|(a, b)| a == b).count();
+    let rest = |text: &str| text.chars().skip(common).collect::<String>();
+    // Less is by chance.
+    (common >= 20).then(|| {
+        let how = format!(
+            "after the same beginning it has `{}` where the name has `{}`",
+            rest(subject),
+            rest(name)
+        );
+        (common, how)
+    })
+}

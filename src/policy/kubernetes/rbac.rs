@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{BadPolicy, Change, Check, Document, Part, Weakness};
 use super::User;
-use super::fields::Fields;
+use super::fields::{Fields, likeness};
 
 /// Whoever is in it may do anything, whatever RBAC says.
 pub(in crate::policy) const MASTERS: &str = "system:masters";
@@ -280,38 +280,6 @@ impl Rbac {
         });
         named.max_by_key(|(rank, _)| *rank).map(|(_, found)| found)
     }
-}
-
-/// How near a subject's name is to a user's, and how it differs.
-fn likeness(subject: &str, name: &str) -> Option<(usize, String)> {
-    let how = |rank: usize, text: &str| Some((rank, text.to_owned()));
-    if subject.eq_ignore_ascii_case(name) {
-        return how(10_000, "it differs by case");
-    }
-    if name.ends_with(subject) {
-        return how(9_000, "the prefix of the name is missing");
-    }
-    if subject.ends_with(name) {
-        return how(9_000, "it has a prefix that the name has not");
-    }
-    if let Some((before, _)) = subject.split_once('*')
-        && name.starts_with(before)
-        && !before.is_empty()
-    {
-        return how(8_000, "RBAC knows no wildcards, a `*` is a letter there");
-    }
-    let common = subject.chars().zip(name.chars());
-    let common = common.take_while(|(a, b)| a == b).count();
-    let rest = |text: &str| text.chars().skip(common).collect::<String>();
-    // Less is by chance.
-    (common >= 20).then(|| {
-        let how = format!(
-            "after the same beginning it has `{}` where the name has `{}`",
-            rest(subject),
-            rest(name)
-        );
-        (common, how)
-    })
 }
 
 /// The role, if it allows every verb on everything.
