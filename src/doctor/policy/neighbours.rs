@@ -86,7 +86,7 @@ fn of_names(presented: &Presented, named: &[String]) -> Vec<Neighbour> {
                 format!("`{subject}`")
             };
             if *other != audience {
-                who += &format!(" with tokens for `{other}`");
+                who = format!("{who} with tokens for `{other}`");
             }
             all.push(Neighbour {
                 who,

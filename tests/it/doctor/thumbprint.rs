@@ -34,7 +34,8 @@ async fn it_is_that_of_the_last_certificate_that_the_server_sends() {
         .as_ref()
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let list = format!("thumbprint_list = [\"{thumbprint}\"]");
     assert!(ran.stdout.contains(&list), "{}", ran.stdout);
 }
