@@ -7,7 +7,6 @@ mod last_used;
 pub mod mapping;
 mod operator;
 pub mod secret;
-mod strict_json;
 mod unverified;
 
 use std::fmt;

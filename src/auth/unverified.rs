@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::issuer_keys::IssuerKey;
 use super::secret::hash;
-use super::strict_json;
+use crate::domain::strict_json::{self, TOKEN_DEPTH};
 use crate::domain::time::Timestamp;
 use crate::domain::trusted_issuer::{Definition, LONGEST_TOKEN_AGE, TokenAlgorithm};
 
@@ -211,7 +211,7 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 fn object(what: &str, bytes: &[u8]) -> Result<Map<String, Value>, Reason> {
-    match strict_json::parse(bytes) {
+    match strict_json::parse::<TOKEN_DEPTH>(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(format!("its {what} is no JSON object")),
         Err(error) => Err(format!("its {what} is refused: {error}")),

@@ -17,6 +17,7 @@
 //! - **Trusted issuer**: somebody else's issuer, whose tokens are exchanged for ours by its **rules**
 //!   ([`trusted_issuer`]).
 //! - **Key version**: one signing key and where it stands in its life ([`key`]).
+//! - **Strict JSON**: what strangers and files say, where no member is named twice ([`strict_json`]).
 //! - **Event**: everything the audit log can say ([`event`]).
 
 pub mod claims;
@@ -33,6 +34,7 @@ pub mod pattern;
 pub mod phase;
 pub mod run;
 pub mod secret;
+pub mod strict_json;
 pub mod subject;
 pub mod time;
 pub mod trusted_issuer;

@@ -1,9 +1,8 @@
 //! The files in which policies come: JSON as the clouds' tools print it, or YAML.
 
-use std::fmt;
+use serde_json::Value;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use crate::domain::strict_json::{FILE_DEPTH, Strict};
 
 /// One document of a file, which may hold several, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,10 +39,12 @@ impl Document {
             name: name.to_owned(),
             what,
         };
-        // What begins as JSON is taken for JSON, so that its mistakes are reported as JSON's.
+        // What begins as JSON is taken for JSON, so that its mistakes are reported as JSON's. Of two
+        // members of one name it is up to the parser which one counts (RFC 8259 section 4), and the verdict
+        // could be about another policy than the one that people read; YAML's parser refuses them itself.
         let values: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
             let values = serde_json::Deserializer::from_str(text).into_iter();
-            let values = values.map(|strict| strict.map(|Strict(value)| value));
+            let values = values.map(|strict| strict.map(|Strict::<FILE_DEPTH>(value)| value));
             let values: Result<_, _> = values.collect();
             values.map_err(|error: serde_json::Error| syntax(error.to_string()))?
         } else {
@@ -68,73 +69,6 @@ impl Document {
                 value,
             })
             .collect())
-    }
-}
-
-/// JSON in which no member is named twice. It is up to the parser which of two counts (RFC 8259
-/// section 4), so a verdict could be about another policy than the one that the reader sees. YAML's
-/// parser refuses them itself.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!(
-                    "{name:?} is named twice in one object; leave one of them"
-                )));
-            }
-            let Strict(value) = members.next_value()?;
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
     }
 }
 

@@ -9,9 +9,9 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use crate::auth::address::{PublicOnly, is_public};
-use crate::auth::strict_json;
 use crate::auth::unverified::shown;
 use crate::domain::InvalidField;
+use crate::domain::strict_json::{self, TOKEN_DEPTH};
 use crate::domain::trusted_issuer::Definition;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,7 +109,8 @@ pub(super) async fn get(
         }
         body.extend_from_slice(&chunk);
     }
-    let document = strict_json::parse(&body).map_err(|_| format!("{shown} answered no JSON"))?;
+    let document = strict_json::parse::<TOKEN_DEPTH>(&body)
+        .map_err(|_| format!("{shown} answered no JSON"))?;
     Ok((document, max_age))
 }
 

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::network::failure;
 use super::seen::{Answer, Exchange, FetchError, MAX_BODY, Seen, shown};
-use super::twice;
 use crate::doctor::kinds::issuer::document as kinds;
 use crate::doctor::kinds::issuer::tls::TLS_FAILED;
 use crate::doctor::kinds::issuer::url::NO_SUCH_HOST;
 use crate::doctor::{Finding, Report};
+use crate::domain::strict_json::{self, FILE_DEPTH};
 use crate::domain::time::Timestamp;
 
 /// Slower than a document from memory should ever be.
@@ -149,15 +149,11 @@ fn body(url: &str, answer: &Answer, report: &mut Report) -> Option<Value> {
         };
         report.add(Finding::new(&kinds::CONTENT_TYPE, what));
     }
-    let twice: Vec<_> = twice::members(&answer.body)
-        .iter()
-        .map(|name| shown(name))
-        .collect();
-    if !twice.is_empty() {
-        let what = format!(
-            "`{url}` has `{}` more than once in one object",
-            shown(&twice.join("`, `"))
-        );
+    // What is no JSON at all has a finding of its own.
+    if let Err(error) = strict_json::parse::<FILE_DEPTH>(&answer.body)
+        && error.is_data()
+    {
+        let what = format!("`{url}`: {}", shown(&error.to_string()));
         report.add(Finding::new(&kinds::MEMBER_TWICE, what));
     }
     document

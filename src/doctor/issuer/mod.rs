@@ -17,7 +17,6 @@ pub(in crate::doctor) mod place;
 pub(in crate::doctor) mod seen;
 #[cfg(test)]
 mod tests;
-mod twice;
 
 pub use self::chain::{Certificate, Chain, ChainError, fetch_chain};
 pub use self::look::{LookError, Options, TIMEOUT, look};

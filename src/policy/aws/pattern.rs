@@ -2,6 +2,8 @@
 //!
 //! IAM user guide: "Condition operators" (wildcards, case), "Variables and tags" (`${…}`).
 
+use crate::policy::difference::difference as between;
+
 /// A text of a policy, ready to be compared.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Pattern(Vec<Piece>);
@@ -108,39 +110,12 @@ pub(super) fn difference(wanted: &str, found: &str, wildcards: bool) -> String {
                 `StringLike`"
             .to_owned();
     }
-    if wanted.trim() == found.trim() {
-        return "they are equal up to blanks at the beginning or the end".to_owned();
-    }
-    if wanted.trim_end_matches('/') == found.trim_end_matches('/') {
-        return "they are equal up to a slash at the end".to_owned();
-    }
-    if wanted.eq_ignore_ascii_case(found) {
-        return "they differ by upper and lower case only; AWS compares them exactly".to_owned();
-    }
-    if wanted.trim_start_matches("https://") == found.trim_start_matches("https://") {
-        return "they are equal up to `https://`".to_owned();
-    }
-    if let Some(more) = found.strip_prefix(wanted) {
-        return format!("the token's goes on after it: `{more}`");
-    }
-    if let Some(more) = wanted.strip_prefix(found) {
-        return format!("the token's ends earlier: `{more}` is missing");
-    }
-    let same = common_start(wanted, found);
-    if same == 0 {
-        return "they have nothing in common".to_owned();
-    }
-    format!(
-        "they part after `{}`: wanted `{}`, the token has `{}`",
-        &wanted[..same],
-        &wanted[same..],
-        &found[same..]
-    )
+    format!("the token's value {}", between(wanted, found))
 }
 
 fn difference_from_glob(wanted: &str, found: &str) -> String {
     if glob(&wanted.to_lowercase(), &found.to_lowercase()) {
-        return "it would fit but for upper and lower case; AWS compares them exactly".to_owned();
+        return "it would fit but for letter case, which counts".to_owned();
     }
     if glob(wanted.trim(), found) {
         return "it would fit but for blanks at the beginning or the end".to_owned();
@@ -212,15 +187,15 @@ mod tests {
     #[test]
     fn it_is_said_how_texts_differ() {
         for (wanted, found, wildcards, part) in [
-            ("a:prod", "a:Prod", false, "upper and lower case"),
+            ("a:prod", "a:Prod", false, "letter case"),
             ("a:prod/", "a:prod", false, "slash"),
             ("a:*", "a:prod", false, "plain characters"),
             ("a:prod ", "a:prod", false, "blanks"),
             ("https://a", "a", false, "https://"),
-            ("a:prod", "a:prod-x", false, "goes on after it: `-x`"),
-            ("a:prod-x", "a:prod", false, "`-x` is missing"),
-            ("a:prod", "a:test", false, "part after `a:`"),
-            ("a:PROD:*", "a:prod:x", true, "upper and lower case"),
+            ("a:prod", "a:prod-x", false, "goes on with `-x`"),
+            ("a:prod-x", "a:prod", false, "goes on with `-x`"),
+            ("a:prod", "a:test", false, "up to character 2"),
+            ("a:PROD:*", "a:prod:x", true, "letter case"),
             (
                 "a:prod:*",
                 "a:prod-x:x",

@@ -7,7 +7,6 @@
 mod admitting;
 mod bindings;
 mod condition;
-mod difference;
 mod formula;
 mod mapping;
 mod provider;

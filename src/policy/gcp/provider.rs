@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::difference;
 use super::formula::Formula;
+use crate::policy::difference::{difference, nearest};
 use crate::policy::{BadPolicy, Check, Part, Presented};
 
 /// A provider of a workload identity pool (IAM's REST reference,
@@ -175,7 +175,7 @@ impl Provider {
         let found = presented.text("iss");
         let why = found.map_or_else(
             || "the token has no `iss`".to_owned(),
-            |found| difference::between(&self.issuer, found),
+            |found| format!("`iss` {}", difference(&self.issuer, found)),
         );
         let holds = found == Some(self.issuer.as_str());
         Check::new(
@@ -202,7 +202,10 @@ impl Provider {
         let holds = found.iter().any(|found| wanted.iter().any(|w| w == found));
         let mut why = match found.as_slice() {
             [] => "the token has no `aud`".to_owned(),
-            [found] => difference::nearest(&wanted, found),
+            [found] => match nearest(&wanted, found) {
+                Some(near) => format!("`aud` {}", difference(near, found)),
+                None => format!("`{found}` is none of them"),
+            },
             _ => "none of the token's audiences is listed".to_owned(),
         };
         if is_default && !found.is_empty() {

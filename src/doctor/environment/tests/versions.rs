@@ -89,7 +89,7 @@ fn what_is_installed_matters_for_the_clouds_that_are_set_up() {
         machine(&[ROLE, TOKEN, REGION], &[]),
         "azurerm",
         "3.6.0",
-        "/work/.terraform.lock.hcl",
+        "/srv/code/.terraform.lock.hcl",
     );
     let report = judge(&azure, NOW);
     assert_eq!(ids(&report), [""; 0], "nobody uses it here");

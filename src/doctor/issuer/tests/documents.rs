@@ -159,7 +159,8 @@ fn what_stands_twice_in_a_document_is_named() {
     let report = judge(&seen, NOW);
     assert_eq!(
         report.findings[0].what,
-        "`https://ci.example.com/.well-known/jwks` has `keys` more than once in one object"
+        "`https://ci.example.com/.well-known/jwks`: \"keys\" is named twice in one object; leave one of \
+         them at line 1 column 17"
     );
 }
 

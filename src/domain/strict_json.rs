@@ -7,23 +7,31 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 
 /// Deeper than any token in use; Kubernetes' has three levels.
-const DEEPEST: usize = 8;
+pub const TOKEN_DEPTH: usize = 8;
 
-/// Parses a whole text.
+/// As deep as `serde_json` itself goes, which is 128 levels: for files of people's own.
+pub const FILE_DEPTH: usize = 128;
+
+/// A value in which no member is named twice, of as many levels at most.
+#[derive(Clone, Debug)]
+pub struct Strict<const DEPTH: usize>(pub Value);
+
+/// Parses a whole text of at most `DEPTH` levels.
 ///
 /// # Errors
 /// It is no JSON, names a member twice, or is nested too deeply.
-pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    struct Strict(Value);
-
-    impl<'de> Deserialize<'de> for Strict {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Level(DEEPEST).deserialize(deserializer).map(Strict)
-        }
-    }
-
-    serde_json::from_slice::<Strict>(text).map(|strict| strict.0)
+pub fn parse<const DEPTH: usize>(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Strict<DEPTH>>(text).map(|Strict(value)| value)
 }
+
+impl<'de, const DEPTH: usize> Deserialize<'de> for Strict<DEPTH> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Level(DEPTH).deserialize(deserializer).map(Self)
+    }
+}
+
+/// Of a name that stands twice, in characters: strangers choose it.
+const SHOWN: usize = 64;
 
 /// How many levels may follow.
 #[derive(Clone, Copy)]
@@ -95,7 +103,10 @@ impl<'de> Visitor<'de> for Level {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom("a member is named twice"));
+                let name: String = name.chars().take(SHOWN).collect();
+                let twice =
+                    format_args!("{name:?} is named twice in one object; leave one of them");
+                return Err(A::Error::custom(twice));
             }
             object.insert(name, members.next_value_seed(below)?);
         }
@@ -116,7 +127,7 @@ mod tests {
             " {} ",
         ] {
             let expected: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+            assert_eq!(parse::<TOKEN_DEPTH>(text.as_bytes()).unwrap(), expected);
         }
     }
 
@@ -127,7 +138,7 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
             r#"[{"x":{"a":1,"a":1}}]"#,
         ] {
-            let error = parse(text.as_bytes()).unwrap_err();
+            let error = parse::<TOKEN_DEPTH>(text.as_bytes()).unwrap_err();
             assert!(error.to_string().contains("named twice"), "{text}");
         }
     }
@@ -135,12 +146,12 @@ mod tests {
     #[test]
     fn deep_nesting_and_broken_text_are_refused() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        parse(nested(DEEPEST).as_bytes()).unwrap();
-        parse(nested(DEEPEST + 1).as_bytes()).unwrap_err();
-        parse(nested(100_000).as_bytes()).unwrap_err();
+        parse::<TOKEN_DEPTH>(nested(TOKEN_DEPTH).as_bytes()).unwrap();
+        parse::<TOKEN_DEPTH>(nested(TOKEN_DEPTH + 1).as_bytes()).unwrap_err();
+        parse::<TOKEN_DEPTH>(nested(100_000).as_bytes()).unwrap_err();
         for text in ["", "{", "{\"a\":1}x", "\u{feff}{}", "{\"a\":1e999}", "nan"] {
-            parse(text.as_bytes()).unwrap_err();
+            parse::<TOKEN_DEPTH>(text.as_bytes()).unwrap_err();
         }
-        parse(b"\xff").unwrap_err();
+        parse::<TOKEN_DEPTH>(b"\xff").unwrap_err();
     }
 }
