@@ -289,4 +289,23 @@ mod tests {
             "{report:#?}"
         );
     }
+
+    #[test]
+    fn whom_the_policy_names_is_tried_with_what_a_change_adds() {
+        let other = "organization:acme:project:p:workspace:x:run_phase:plan";
+        let role = json!({
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["theirs"],
+            "bound_claims_type": "glob", "bound_claims": {"sub": [SUBJECT, other]},
+        });
+        let vault = Policy::read(&[Document {
+            name: "role.json".to_owned(),
+            value: role,
+        }]);
+        let report = report(&vault.unwrap(), &presented(SUBJECT));
+        let fix = &report.findings[0].fix;
+        assert!(
+            fix.contains("It admits others too") && fix.contains(other),
+            "{fix}"
+        );
+    }
 }
