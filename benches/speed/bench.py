@@ -1,0 +1,84 @@
+"""What all measurements share: how long, with which programs, where."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from figures import Failed, Results
+from servers import Postgres, Server
+
+SQLITE, POSTGRES = "SQLite", "Postgres"
+
+
+class Stops(Protocol):
+    """What was started and has to end."""
+
+    def stop(self) -> None: ...
+
+
+Running = TypeVar("Running", bound=Stops)
+
+
+@dataclass
+class Bench:
+    """One run of the program."""
+
+    binary: Path
+    bare: Path
+    postgres_bin: Path
+    # Where what was built and installed lies.
+    target: Path
+    # On a disk: what is durable costs what it costs.
+    folder: Path
+    quick: bool
+    # Of the soak.
+    soak_seconds: int
+    results: Results
+    _made: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of one point."""
+        return 1 if self.quick else 6
+
+    @property
+    def limit_seconds(self) -> int:
+        return 1 if self.quick else 3
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        return (1, 16, 64, 256)
+
+    def new_path(self, what: str) -> Path:
+        """A name in the folder that was not used before."""
+        self._made += 1
+        return self.folder / f"{self._made:03d}-{what}"
+
+    def postgres(self) -> Postgres:
+        return Postgres(self.postgres_bin, self.new_path("postgres"))
+
+    def server(self, store: str, algorithm: str, postgres: Postgres) -> Server:
+        """A new one, with an empty database."""
+        url = postgres.url(postgres.database()) if store == POSTGRES else None
+        return Server(self.binary, self.new_path(f"{store.lower()}-{algorithm.lower()}"), algorithm,
+                      store=url)
+
+    def microseconds(self, operation: str, algorithm: str) -> float:
+        """What one signature, or one check of it, takes by itself on one core."""
+        command = [str(self.bare), operation, algorithm]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"bare {operation} {algorithm}: {done.stderr}")
+        return float(done.stdout)
+
+
+@contextmanager
+def running(started: Running) -> Iterator[Running]:
+    """Ends it, whatever happens meanwhile."""
+    try:
+        yield started
+    finally:
+        started.stop()
