@@ -51,6 +51,8 @@ def main() -> int:
         + machine.version_of(["h2load", "--version"]) + ", on the same machine",
         "nginx": machine.version_of(["nginx", "-v"]),
     }
+    if arguments.quick:
+        results.setup["quick"] = "a short look: not to be quoted"
     # Not in /tmp, which may be memory: what is durable costs what it costs.
     with tempfile.TemporaryDirectory(prefix="runmint-bench.", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
@@ -75,11 +77,11 @@ def attempt(part: str, bench: Bench, postgres: Postgres) -> None:
 
 def keep(arguments: argparse.Namespace, results: Results, described: dict[str, str],
          text: str) -> None:
-    """A quick look is not worth keeping among the results."""
     folder = arguments.results
     folder.mkdir(parents=True, exist_ok=True)
     date = described["date"].split()[0]
-    what = "-".join(arguments.parts) + ("-quick" if arguments.quick else "")
+    whole = set(arguments.parts) == set(PARTS)
+    what = "all" if whole else "-".join(arguments.parts)
     name = f"{date}-{machine.slug()}-{what}"
     results.write(folder / f"{name}.json", described)
     (folder / f"{name}.txt").write_text(text)

@@ -24,6 +24,8 @@ class Figure:
     wanted: float | None = None
     at_most: bool = False
     goal: float | None = None
+    # Of what `openssl speed` reaches, where `ratio` is to something else.
+    of_limit: float | None = None
     note: str = ""
 
     @property
@@ -69,8 +71,8 @@ class Results:
 
 
 def amount(value: float) -> str:
-    """Three figures or more, with thousands apart."""
-    if abs(value) >= 1000:
+    """Three figures or more, with thousands apart; a count as it is."""
+    if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     if abs(value) >= 100:
         return f"{value:.0f}"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from figures import Failed
@@ -146,9 +147,7 @@ def paced(url: str, request: Request, per_second: float, seconds: float, log: Pa
           connections: int = 64) -> list[Logged]:
     """So many requests a second, evenly, whatever the answers take."""
     each = per_second / connections
-    # Connections start apart, or all of them would ask at the same moments: by the golden ratio of
-    # the pause between two requests of one connection.
-    apart_ms = max(1, round(1000 / each * 0.618))
+    apart_ms = apart(1000 / each, connections)
     arguments = ["--h1", f"--clients={connections}", f"--requests={round(per_second * seconds)}",
                  f"--rps={each:.3f}", "--rate=1", f"--rate-period={apart_ms}ms"]
     h2load(url, arguments, request, log)
@@ -159,7 +158,21 @@ def paced(url: str, request: Request, per_second: float, seconds: float, log: Pa
     whole = [line for line in lines if begin <= line.start_us <= end]
     if not whole or any(line.status != 200 for line in lines):
         raise Failed(f"paced load: {sum(line.status != 200 for line in lines)} wrong answers")
+    reached = len(whole) / (end - begin) * 1e6
+    if not 0.97 < reached / per_second < 1.03:
+        raise Failed(f"paced load: {reached:,.0f} requests/s instead of {per_second:,.0f}")
     return whole
+
+
+def apart(pause_ms: float, connections: int) -> int:
+    """How many milliseconds after one another connections start, so that they do not ask at the same
+    moments ever after: the one that spreads them best over the pause between two requests of each."""
+
+    def closest(step: int) -> float:
+        moments = sorted(number * step % pause_ms for number in range(connections))
+        return min(later - sooner for sooner, later in pairwise(moments))
+
+    return max(range(1, 25), key=closest)
 
 
 def percentile_ms(lines: list[Logged], share: float) -> float:

@@ -92,7 +92,7 @@ def judge(target: Target, request: Request) -> Judge:
         enough = min(ES256_PER_SECOND, bare / 2)
         figure.ratio = figure.value / enough
         figure.to = "10,000/s" if enough == ES256_PER_SECOND else "half of bare HTTP"
-        figure.note = f"{figure.value / limit:.3f} of openssl"
+        figure.of_limit = figure.value / limit
         if wanted:
             figure.wanted = 1
         return figure

@@ -52,13 +52,13 @@ def of_store(bench: Bench, server: Server, database: Database, group: str) -> No
     taken = [line for line in lines if 200 <= line.status < 300]
     refused = [line for line in lines if line.status in (429, 503)]
     other = len(lines) - len(taken) - len(refused)
-    seconds = (max(line.start_us for line in lines) - min(line.start_us for line in lines)) / 1e6
+    sent, minted_then, turned_away = (plateau(some, lines) for some in (lines, taken, refused))
     add("rate before", usual, "tokens/s")
-    add("sent", len(lines) / seconds, "requests/s", ratio=len(lines) / seconds / usual,
-        to="rate before", note=f"{CONNECTIONS:,} connections of one address")
-    add("tokens meanwhile", len(taken) / seconds, "tokens/s", ratio=len(taken) / seconds / usual,
-        to="rate before")
-    add("refused, to come back", len(refused) / seconds, "answers/s")
+    add("sent", sent, "requests/s", ratio=sent / usual, to="rate before",
+        note=f"{CONNECTIONS:,} connections of one address, each asking {TIMES} times as often as it "
+        "could be served; the middle half of the load, when all connections are there")
+    add("tokens meanwhile", minted_then, "tokens/s", ratio=minted_then / usual, to="rate before")
+    add("refused, to come back", turned_away, "answers/s")
     lost = counts["total"] - len(lines) + counts["errored"] + counts["timeout"]
     add("lost: no answer", lost, "requests", wanted=0, at_most=True,
         note="all that h2load set out to send, less what its log has an answer for, and its own "
@@ -84,6 +84,14 @@ def flood(bench: Bench, server: Server, request: Request,
                  f"--rps={per_second / CONNECTIONS:.3f}", f"--rate={CONNECTIONS // 4}",
                  "--rate-period=500ms", "--connection-inactivity-timeout=60"]
     return h2load(server.url, arguments, request, log), read_log(log)
+
+
+def plateau(some: list[Logged], lines: list[Logged]) -> float:
+    """How many of them began in a second of the middle half of all of them."""
+    first, last = min(line.start_us for line in lines), max(line.start_us for line in lines)
+    quarter = (last - first) / 4
+    inside = [line for line in some if first + quarter <= line.start_us <= last - quarter]
+    return len(inside) / (2 * quarter / 1e6)
 
 
 def recovered(server: Server, requests: Path, usual: float) -> float:

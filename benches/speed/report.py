@@ -4,7 +4,7 @@ from itertools import groupby
 
 from figures import Figure, Results, amount
 
-HEADINGS = ("", "value", "unit", "ratio", "to", "wanted", "")
+HEADINGS = ("", "value", "unit", "ratio", "to", "of openssl", "wanted", "")
 
 
 def table(results: Results, machine: dict[str, str]) -> str:
@@ -33,6 +33,7 @@ def row(figure: Figure) -> tuple[str, ...]:
         figure.unit,
         "" if figure.ratio is None else f"{figure.ratio:.3f}",
         figure.to,
+        "" if figure.of_limit is None else f"{figure.of_limit:.3f}",
         wanted,
         {None: "", True: "yes", False: "NO"}[figure.met],
     )
@@ -44,15 +45,19 @@ def trimmed(value: float) -> str:
 
 def aligned(cells: tuple[str, ...], widths: list[int]) -> str:
     """Names and words to the left, numbers to the right."""
-    right = (1, 3)
+    right = (1, 3, 5)
     padded = (cell.rjust(width) if column in right else cell.ljust(width)
               for column, (cell, width) in enumerate(zip(cells, widths, strict=True)))
     return ("  " + "  ".join(padded)).rstrip()
 
 
 def notes(figures: list[Figure]) -> list[str]:
-    told = dict.fromkeys(f"{f.group}, {f.name}: {f.note}" for f in figures if f.note)
-    return ["", "Notes", *(f"  {note}" for note in told)] if told else []
+    """What is the same of several figures is said once."""
+    told: dict[str, str] = {}
+    for figure in figures:
+        told.setdefault(figure.note, f"  {figure.group}, {figure.name}: {figure.note}")
+    told.pop("", None)
+    return ["", "Notes", *told.values()] if told else []
 
 
 def verdict(results: Results) -> list[str]:

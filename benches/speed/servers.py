@@ -237,6 +237,7 @@ http {{
     open_file_cache max=100;
     open_file_cache_valid 1h;
     etag off;
+    max_ranges 0;
     default_type application/json;
     types {{ }}
     client_body_temp_path {folder}/body;
