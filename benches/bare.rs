@@ -35,6 +35,7 @@ const MEASURED: Duration = Duration::from_secs(1);
 
 /// As in `runmint::server`.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD: usize = 64 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,7 +64,8 @@ async fn serve(port: u16, bytes: usize) -> Result<(), Box<dyn Error>> {
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD);
     server.http_builder().http2().timer(TokioTimer::new());
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     Ok(server.serve(service).await?)

@@ -44,4 +44,4 @@ def measure(bench: Bench, postgres: Postgres) -> None:
     add(Figure(GROUP, f"memory, rise over the last {window:.0f} s", rise, "MB",
                wanted=GROWTH_MB + wavers, at_most=True,
                note=f"flat: the line rises less than {GROWTH_MB} MB and what the values waver "
-               f"around it ({wavers:.2f} MB); a value each 5 s"))
+               f"around it ({wavers:.2f} MB)"))
