@@ -17,7 +17,7 @@ import report
 import soak
 import startup
 from bench import Bench, running
-from figures import Failed, Results
+from figures import Results
 from servers import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,19 +60,12 @@ def main() -> int:
                       arguments.target, Path(folder), arguments.quick, arguments.seconds, results)
         with running(bench.postgres()) as postgres:
             for part in arguments.parts:
-                attempt(part, bench, postgres)
+                with bench.part(part):
+                    PARTS[part](bench, postgres)
     text = report.table(results, described)
     print(text, end="")
     keep(arguments, results, described, text)
     return 1 if results.failures else 0
-
-
-def attempt(part: str, bench: Bench, postgres: Postgres) -> None:
-    """What cannot be measured does not take the rest with it."""
-    try:
-        PARTS[part](bench, postgres)
-    except (Failed, OSError) as error:
-        bench.results.fail(f"{part}: {error}")
 
 
 def keep(arguments: argparse.Namespace, results: Results, described: dict[str, str],

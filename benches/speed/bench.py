@@ -57,6 +57,15 @@ class Bench:
         self._made += 1
         return self.folder / f"{self._made:03d}-{what}"
 
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What cannot be measured is said, and does not take the rest with it."""
+        self.results.tell(name)
+        try:
+            yield
+        except (Failed, OSError) as error:
+            self.results.fail(f"{name}: {error}")
+
     def postgres(self) -> Postgres:
         return Postgres(self.postgres_bin, self.new_path("postgres"))
 

@@ -11,8 +11,8 @@ DOCUMENTS = {"JWKS": "/.well-known/jwks", "discovery": "/.well-known/openid-conf
 
 
 def measure(bench: Bench, postgres: Postgres) -> None:
-    bench.results.tell("Documents")
-    with running(bench.server(SQLITE, "RS256", postgres)) as server:
+    with (bench.part("Documents"),
+          running(bench.server(SQLITE, "RS256", postgres)) as server):
         answers = {path: server.get(path)[1:] for path in DOCUMENTS.values()}
         with running(Nginx(bench.new_path("nginx"), answers)) as nginx:
             for name, path in DOCUMENTS.items():

@@ -39,12 +39,14 @@ def measure(bench: Bench, postgres: Postgres) -> None:
     many = (10_000, 100_000) if bench.quick else (1_000_000, 10_000_000)
     callers = 1_000 if bench.quick else 10_000
     for store in (SQLITE, POSTGRES):
-        bench.results.tell(f"Growth on {store}")
-        with running(Sides(bench, store, postgres)) as sides:
+        with (bench.part(f"Growth of runs and events on {store}"),
+              running(Sides(bench, store, postgres)) as sides):
             with_history(bench, sides, *many, callers)
-        with running(Sides(bench, store, postgres)) as sides:
+        with (bench.part(f"Growth of keys on {store}"),
+              running(Sides(bench, store, postgres)) as sides):
             with_keys(bench, sides, 10 if bench.quick else 100)
-        with running(Sides(bench, store, postgres)) as sides:
+        with (bench.part(f"Growth of clients on {store}"),
+              running(Sides(bench, store, postgres)) as sides):
             with_clients(bench, sides, callers)
 
 

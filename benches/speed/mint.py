@@ -49,13 +49,13 @@ Judge = Callable[[Figure, float, bool], Figure]
 def measure(bench: Bench, postgres: Postgres) -> None:
     for algorithm in KINDS:
         for store in (SQLITE, POSTGRES):
-            with running(bench.server(store, algorithm, postgres)) as server:
+            with (bench.part(f"Minting {algorithm} on {store}"),
+                  running(bench.server(store, algorithm, postgres)) as server):
                 block(Target(bench, server, postgres, store, algorithm))
 
 
 def block(target: Target) -> None:
     bench, server = target.bench, target.server
-    bench.results.tell(target.group)
     secret = add_client(server)
     runs = open_runs(server, secret, RUNS)
     by_runs = write_requests(bench.new_path("runs"), runs)
@@ -75,7 +75,8 @@ def block(target: Target) -> None:
                wanted=1 if target.algorithm == "ES256" else None)
     target.add("GET /v1/token, HTTP/2, 8 connections of 16",
                multiplexed(server.url, runs[0], bench.seconds))
-    latency(target, runs[0], best)
+    with bench.part(f"{target.group}, latency"):
+        latency(target, runs[0], best)
     add_memory(target, at_rest, memory.highest())
 
 

@@ -23,15 +23,16 @@ BACK, PATIENCE = 0.95, 30
 
 def measure(bench: Bench, postgres: Postgres) -> None:
     for store in (SQLITE, POSTGRES):
-        bench.results.tell(f"Overload on {store}")
-        server = bench.server(store, "RS256", postgres)
-        database: Database
-        if store == SQLITE:
-            database = SqliteDatabase(server.sqlite_file)
-        else:
-            database = PostgresDatabase(postgres, postgres.newest)
-        with running(server):
-            of_store(bench, server, database, f"Overload: RS256 on {store}")
+        with (bench.part(f"Overload on {store}"),
+              running(bench.server(store, "RS256", postgres)) as server):
+            of_store(bench, server, database_of(server, store, postgres),
+                     f"Overload: RS256 on {store}")
+
+
+def database_of(server: Server, store: str, postgres: Postgres) -> Database:
+    if store == SQLITE:
+        return SqliteDatabase(server.sqlite_file)
+    return PostgresDatabase(postgres, postgres.newest)
 
 
 def of_store(bench: Bench, server: Server, database: Database, group: str) -> None:

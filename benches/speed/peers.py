@@ -75,7 +75,6 @@ class Runmint:
 
 
 def measure(bench: Bench, postgres: Postgres) -> None:
-    bench.results.tell(GROUP)
     cores = os.cpu_count() or 1
     node = bench.target / "bench" / "oidc-provider"
     makers: list[Callable[[], Peer]] = [
@@ -86,7 +85,7 @@ def measure(bench: Bench, postgres: Postgres) -> None:
         lambda: Glewlwyd(bench.new_path("glewlwyd")),
     ]
     for make in makers:
-        with running(make()) as peer:
+        with bench.part(GROUP), running(make()) as peer:
             of_peer(bench, peer)
 
 

@@ -18,9 +18,9 @@ CONNECTIONS = 96
 
 def measure(bench: Bench, postgres: Postgres) -> None:
     for algorithm in KINDS:
-        bench.results.tell(f"Replicas, {algorithm}")
         for count in (1, 2, 3):
-            with_replicas(bench, postgres, algorithm, count)
+            with bench.part(f"{count} replicas, {algorithm}"):
+                with_replicas(bench, postgres, algorithm, count)
 
 
 def with_replicas(bench: Bench, postgres: Postgres, algorithm: str, count: int) -> None:

@@ -21,7 +21,7 @@ def measure(bench: Bench, postgres: Postgres) -> None:
     """The first third is not looked at: caches fill. A line is laid through the rest; memory is
     flat if the line rises by less than a megabyte and what the values waver around it."""
     seconds = 15 if bench.quick else bench.soak_seconds
-    bench.results.tell(f"Soak, {seconds} s")
+    bench.results.tell(f"  {seconds} s")
     with running(bench.server(SQLITE, "RS256", postgres)) as server:
         secret = add_client(server)
         requests = write_requests(bench.new_path("runs"), open_runs(server, secret, RUNS))

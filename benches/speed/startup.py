@@ -11,7 +11,6 @@ GROUP = "Start to ready"
 
 
 def measure(bench: Bench, postgres: Postgres) -> None:
-    bench.results.tell(GROUP)
     for store in (SQLITE, POSTGRES):
         for algorithm in KINDS:
             with running(bench.server(store, algorithm, postgres)) as server:
