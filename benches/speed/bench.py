@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from figures import Failed, Results
+from processes import Others
 from servers import Postgres, Server
 
 SQLITE, POSTGRES = "SQLite", "Postgres"
+# SQLite works in threads of the server's own.
+SQLITE_THREADS = "sqlx-sqlite"
+# The most of the processor that others may have meanwhile before it is said.
+QUIET = 0.05
 
 
 class Stops(Protocol):
@@ -61,10 +66,15 @@ class Bench:
     def part(self, name: str) -> Iterator[None]:
         """What cannot be measured is said, and does not take the rest with it."""
         self.results.tell(name)
+        others = Others()
         try:
             yield
         except (Failed, OSError) as error:
             self.results.fail(f"{name}: {error}")
+        share = others.share()
+        if share > QUIET:
+            self.results.disturbed[name] = share
+            self.results.tell(f"  disturbed: {share:.0%} of the processor was not ours")
 
     def postgres(self) -> Postgres:
         return Postgres(self.postgres_bin, self.new_path("postgres"))
@@ -82,6 +92,10 @@ class Bench:
         if done.returncode != 0:
             raise Failed(f"bare {operation} {algorithm}: {done.stderr}")
         return float(done.stdout)
+
+
+def connections_of(count: int) -> str:
+    return f"{count} connection{'' if count == 1 else 's'}"
 
 
 @contextmanager

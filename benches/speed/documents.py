@@ -2,7 +2,7 @@
 
 import statistics
 
-from bench import SQLITE, Bench, running
+from bench import SQLITE, Bench, connections_of, running
 from figures import Figure
 from load import Request, multiplexed, warmed, write_requests
 from servers import Nginx, Postgres, Server
@@ -31,7 +31,7 @@ def beside(bench: Bench, name: str, path: str, server: Server, nginx: Nginx) -> 
                 rates.append(rate.per_second)
         reached, there = statistics.median(ours), statistics.median(theirs)
         bench.results.add(Figure(
-            "Documents", f"{name}, {connections} connections", reached, "answers/s",
+            "Documents", f"{name}, {connections_of(connections)}", reached, "answers/s",
             ratio=reached / there, to="nginx", wanted=0.9 if name == "JWKS" else None,
             note=f"nginx {there:,.0f} answers/s"))
     bench.results.add(Figure("Documents", f"{name}, HTTP/2, 8 connections of 16",

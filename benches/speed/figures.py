@@ -44,6 +44,8 @@ class Results:
     tell: Callable[[str], None]
     figures: list[Figure] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    # What was measured while others had so much of the processor.
+    disturbed: dict[str, float] = field(default_factory=dict)
     setup: dict[str, str] = field(default_factory=dict)
 
     def add(self, figure: Figure) -> Figure:
@@ -65,6 +67,7 @@ class Results:
             "machine": machine,
             "setup": self.setup,
             "figures": [asdict(figure) | {"met": figure.met} for figure in self.figures],
+            "disturbed": self.disturbed,
             "failures": self.failures,
         }
         path.write_text(json.dumps(document, indent=1) + "\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import history
-from bench import POSTGRES, SQLITE, Bench, running
+from bench import POSTGRES, SQLITE, SQLITE_THREADS, Bench, running
 from callers import add_client, minting, open_runs
 from database import Database, PostgresDatabase, SqliteDatabase, add_clients, add_runs
 from figures import Figure
@@ -81,11 +81,7 @@ def side(bench: Bench, store: str, postgres: Postgres) -> Side:
 
 
 def sqlite_cpu(server: Server) -> Callable[[], float]:
-    def cpu() -> float:
-        threads = server.process.cpu_by_thread().items()
-        return sum(seconds for name, seconds in threads if name.startswith("sqlx-sqlite"))
-
-    return cpu
+    return lambda: sum(server.process.cpu_of_threads(SQLITE_THREADS).values())
 
 
 def with_history(bench: Bench, sides: Sides, runs: int, events: int, callers: int) -> None:

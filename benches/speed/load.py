@@ -165,8 +165,8 @@ def paced(url: str, request: Request, per_second: float, seconds: float, log: Pa
 
 
 def apart(pause_ms: float, connections: int) -> int:
-    """How many milliseconds after one another connections start, so that they do not ask at the same
-    moments ever after: the one that spreads them best over the pause between two requests of each."""
+    """How many milliseconds after one another connections start, so that they do not ask at the
+    same moments ever after: what spreads them best over the pause between two requests of each."""
 
     def closest(step: int) -> float:
         moments = sorted(number * step % pause_ms for number in range(connections))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import POSTGRES, SQLITE, Bench, running
+from bench import POSTGRES, SQLITE, SQLITE_THREADS, Bench, connections_of, running
 from callers import add_client, minting, open_runs
 from figures import Figure
 from limit import KINDS, signatures_per_second
@@ -106,9 +106,10 @@ def rates(target: Target, name: str, requests: Path, judged: Judge) -> float:
     bench = target.bench
     before = signatures_per_second(target.algorithm, bench.limit_seconds)
     found: dict[int, Rate] = {}
+    parts: dict[str, float] = {}
     for connections in bench.connections:
         if connections == BUSY:
-            found[connections] = with_cost(target, name, requests)
+            found[connections], parts = with_cost(target, requests)
         else:
             found[connections] = warmed(target.server.url, requests, connections, bench.seconds)
     after = signatures_per_second(target.algorithm, bench.limit_seconds)
@@ -116,9 +117,13 @@ def rates(target: Target, name: str, requests: Path, judged: Judge) -> float:
     target.add(f"openssl speed around {name}", limit, "signatures/s",
                note=f"{before:,.0f} before, {after:,.0f} after")
     for connections, rate in found.items():
-        figure = Figure(target.group, f"{name}, {connections} connections", rate.per_second,
+        figure = Figure(target.group, f"{name}, {connections_of(connections)}", rate.per_second,
                         "tokens/s")
         bench.results.add(judged(figure, limit, connections >= BUSY))
+    whole = (os.cpu_count() or 1) * 1e6 / found[BUSY].per_second
+    for part, cost in parts.items():
+        target.add(f"{name}, processor at {BUSY}: {part}", cost, "µs/token", ratio=cost / whole,
+                   to="all cores' time")
     return max(rate.per_second for rate in found.values())
 
 
@@ -138,17 +143,17 @@ def of_bare(target: Target, request: Request) -> float:
     return rate.per_second
 
 
-def with_cost(target: Target, name: str, requests: Path) -> Rate:
-    """A rate, and where the processor was meanwhile."""
+def with_cost(target: Target, requests: Path) -> tuple[Rate, dict[str, float]]:
+    """A rate, and the microseconds of a token by who had them."""
     bench, process = target.bench, target.server.process
     wrk(target.server.url, requests, BUSY, bench.seconds / 3)
-    threads, database = process.cpu_by_thread(), target.database_cpu()
+    server, threads = process.cpu(), process.cpu_of_threads(SQLITE_THREADS)
+    postgres = target.database_cpu()
     rate = wrk(target.server.url, requests, BUSY, bench.seconds)
-    used = {key: seconds - threads.get(key, 0)
-            for key, seconds in process.cpu_by_thread().items()}
-    postgres = target.database_cpu() - database
-    sqlite = sum(seconds for key, seconds in used.items() if key.startswith("sqlx-sqlite"))
-    server = sum(used.values()) - sqlite
+    postgres = target.database_cpu() - postgres
+    sqlite = sum(seconds - threads.get(thread, 0)
+                 for thread, seconds in process.cpu_of_threads(SQLITE_THREADS).items())
+    server = process.cpu() - server - sqlite
 
     def each(seconds: float) -> float:
         return seconds / rate.requests * 1e6
@@ -162,11 +167,7 @@ def with_cost(target: Target, name: str, requests: Path) -> Rate:
     rest = each(server) - sum(parts.values())
     parts |= {"everything else in runmint": rest, "the database's own": each(postgres + sqlite),
               "wrk": each(rate.cpu)}
-    whole = (os.cpu_count() or 1) * 1e6 / rate.per_second
-    for part, cost in parts.items():
-        target.add(f"{name}, processor: {part}", cost, "µs/token", ratio=cost / whole,
-                   to="all cores' time")
-    return rate
+    return rate, parts
 
 
 def latency(target: Target, request: Request, best: float) -> None:

@@ -56,8 +56,8 @@ def of_store(bench: Bench, server: Server, database: Database, group: str) -> No
     sent, minted_then, turned_away = (plateau(some, lines) for some in (lines, taken, refused))
     add("rate before", usual, "tokens/s")
     add("sent", sent, "requests/s", ratio=sent / usual, to="rate before",
-        note=f"{CONNECTIONS:,} connections of one address, each asking {TIMES} times as often as it "
-        "could be served; the middle half of the load, when all connections are there")
+        note=f"{CONNECTIONS:,} connections of one address, together asking {TIMES} times as often "
+        "as could be served; the middle half of the load, when all connections are there")
     add("tokens meanwhile", minted_then, "tokens/s", ratio=minted_then / usual, to="rate before")
     add("refused, to come back", turned_away, "answers/s")
     lost = counts["total"] - len(lines) + counts["errored"] + counts["timeout"]

@@ -1,5 +1,5 @@
 """Others that mint signed tokens over HTTP, as far as the registries have them, beside runmint on
-the same machine: a client with a secret gets an RS256 JWT. All with one connection, and with many."""
+the same machine: a client with a secret gets an RS256 JWT. With one connection, and with many."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from bench import POSTGRES, SQLITE, Bench, running
+from bench import POSTGRES, SQLITE, Bench, connections_of, running
 from callers import add_client, minting
 from figures import Failed, Figure
 from glewlwyd import Glewlwyd
@@ -77,15 +77,16 @@ class Runmint:
 def measure(bench: Bench, postgres: Postgres) -> None:
     cores = os.cpu_count() or 1
     node = bench.target / "bench" / "oidc-provider"
-    makers: list[Callable[[], Peer]] = [
-        lambda: Runmint(bench.server(SQLITE, "RS256", postgres), SQLITE),
-        lambda: Runmint(bench.server(POSTGRES, "RS256", postgres), POSTGRES),
-        lambda: OidcProvider(node, bench.new_path("oidc-provider.log"), 1),
-        lambda: OidcProvider(node, bench.new_path("oidc-provider.log"), cores),
-        lambda: Glewlwyd(bench.new_path("glewlwyd")),
-    ]
-    for make in makers:
-        with bench.part(GROUP), running(make()) as peer:
+    makers: dict[str, Callable[[], Peer]] = {
+        "runmint on SQLite": lambda: Runmint(bench.server(SQLITE, "RS256", postgres), SQLITE),
+        "runmint on Postgres": lambda: Runmint(bench.server(POSTGRES, "RS256", postgres), POSTGRES),
+        "oidc-provider": lambda: OidcProvider(node, bench.new_path("oidc-provider.log"), 1),
+        "oidc-provider on all cores":
+            lambda: OidcProvider(node, bench.new_path("oidc-provider.log"), cores),
+        "glewlwyd": lambda: Glewlwyd(bench.new_path("glewlwyd")),
+    }
+    for name, make in makers.items():
+        with bench.part(f"Others: {name}"), running(make()) as peer:
             of_peer(bench, peer)
 
 
@@ -95,11 +96,10 @@ def of_peer(bench: Bench, peer: Peer) -> None:
     limit = signatures_per_second("RS256", bench.limit_seconds)
     for connections in CONNECTIONS:
         rate = warmed(peer.url, requests, connections, bench.seconds)
-        bench.results.add(Figure(GROUP, f"{peer.name}, {connections} connections", rate.per_second,
-                                 "tokens/s", ratio=rate.per_second / limit, to="openssl",
-                                 note=peer.note))
-        bench.results.add(Figure(GROUP, f"{peer.name}, {connections} connections, p99",
-                                 rate.p99_ms, "ms"))
+        name = f"{peer.name}, {connections_of(connections)}"
+        bench.results.add(Figure(GROUP, name, rate.per_second, "tokens/s",
+                                 ratio=rate.per_second / limit, to="openssl", note=peer.note))
+        bench.results.add(Figure(GROUP, f"{name}, p99", rate.p99_ms, "ms"))
     bench.results.add(Figure(GROUP, f"{peer.name}, memory", peer.process.rss_mb_of_tree(), "MB"))
 
 

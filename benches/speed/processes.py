@@ -71,14 +71,14 @@ class Process:
         """Seconds of processor time, of children that have ended as well."""
         return cpu_of_tree(self.pid)
 
-    def cpu_by_thread(self) -> dict[str, float]:
-        """Seconds of processor time of its threads, by their names without numbers."""
+    def cpu_of_threads(self, prefix: str) -> dict[str, float]:
+        """Seconds of processor time of each thread whose name begins so, by its id."""
         seconds: dict[str, float] = {}
         for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
             with contextlib.suppress(OSError):
                 name, fields = parse_stat(stat.read_text())
-                key = name.rstrip("0123456789-")
-                seconds[key] = seconds.get(key, 0) + (int(fields[11]) + int(fields[12])) / TICKS
+                if name.startswith(prefix):
+                    seconds[stat.parent.name] = (int(fields[11]) + int(fields[12])) / TICKS
         return seconds
 
 
@@ -111,6 +111,30 @@ def tree(pid: int) -> Iterator[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 yield from tree(int(child))
+
+
+def cpu_of_all() -> float:
+    """Seconds that all cores were at work, for whomever, or were taken away by the hypervisor."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = (int(field) for field in fields)
+    return (user + nice + system + irq + softirq + stolen) / TICKS
+
+
+class Others:
+    """How much of the processor was not ours: other programs', or other machines'."""
+
+    def __init__(self) -> None:
+        self._started, self._all, self._own = self._look()
+
+    def share(self) -> float:
+        """Of all cores' time since this was made."""
+        ended, everything, own = self._look()
+        others = (everything - self._all) - (own - self._own)
+        return max(0.0, others / ((ended - self._started) * (os.cpu_count() or 1)))
+
+    @staticmethod
+    def _look() -> tuple[float, float, float]:
+        return time.monotonic(), cpu_of_all(), cpu_of_tree(os.getpid())
 
 
 @dataclass

@@ -66,6 +66,10 @@ def verdict(results: Results) -> list[str]:
     lines = ["", f"{len(judged) - len(missed)} of {len(judged)} are as wanted"]
     if missed:
         lines += ["not as wanted:", *(f"  {name}" for name in missed)]
+    if results.disturbed:
+        lines += ["disturbed, so not to be quoted:",
+                  *(f"  {name}: {share:.0%} of the processor was not ours"
+                    for name, share in results.disturbed.items())]
     if results.failures:
         lines += ["FAILED:", *(f"  {what}" for what in results.failures)]
     return lines
