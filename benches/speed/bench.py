@@ -66,13 +66,14 @@ class Bench:
     def part(self, name: str) -> Iterator[None]:
         """What cannot be measured is said, and does not take the rest with it."""
         self.results.tell(name)
-        others = Others()
+        others, known = Others(), len(self.results.disturbed)
         try:
             yield
         except (Failed, OSError) as error:
             self.results.fail(f"{name}: {error}")
         share = others.share()
-        if share > QUIET:
+        # Not once more for what holds parts.
+        if share > QUIET and known == len(self.results.disturbed):
             self.results.disturbed[name] = share
             self.results.tell(f"  disturbed: {share:.0%} of the processor was not ours")
 

@@ -98,10 +98,15 @@ def resident_mb(pid: int) -> float:
 def cpu_of_tree(pid: int) -> float:
     """Of a process and all below it; of those that ended, what was left to their parent."""
     total = 0.0
-    for member in tree(pid):
-        with contextlib.suppress(OSError):
-            _, fields = parse_stat(Path(f"/proc/{member}/stat").read_text())
-            total += sum(int(field) for field in fields[11:15]) / TICKS
+    for _ in range(20):
+        members, total = set(tree(pid)), 0.0
+        for member in members:
+            with contextlib.suppress(OSError):
+                _, fields = parse_stat(Path(f"/proc/{member}/stat").read_text())
+                total += sum(int(field) for field in fields[11:15]) / TICKS
+        # One that ends in between would be counted twice or not at all.
+        if members == set(tree(pid)):
+            break
     return total
 
 
