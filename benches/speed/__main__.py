@@ -44,6 +44,8 @@ def main() -> int:
     results = Results(tell=lambda line: print(line, file=sys.stderr, flush=True))
     described = machine.describe(ROOT)
     results.setup = {
+        "runmint": machine.version_of([str(arguments.binary), "--version"])
+        + (", built before" if arguments.given else ", built from this commit"),
         "openssl": machine.version_of(["openssl", "version"]),
         "postgres": machine.version_of([str(arguments.postgres_bin / "postgres"), "--version"])
         + ", as installed: fsync, synchronous_commit, full_page_writes on",
@@ -89,6 +91,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--postgres-bin", type=Path, required=True)
     parser.add_argument("--target", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--given", action="store_true", help="the binary was built elsewhere")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=int, default=600)
     return parser.parse_args()
