@@ -111,6 +111,19 @@ need_wrk() {
     have wrk || apt_install wrk || missing "wrk: apt-get install wrk"
 }
 
+# wrk's companion: evenly paced requests, and HTTP/2.
+need_h2load() {
+    have h2load || apt_install nghttp2-client || missing "h2load: apt-get install nghttp2-client"
+}
+
+need_nginx() {
+    # Debian keeps it off the path of ordinary users.
+    if ! have nginx && [ -x /usr/sbin/nginx ]; then
+        PATH="$PATH:/usr/sbin"
+    fi
+    have nginx || apt_install nginx-light || missing "nginx: apt-get install nginx-light"
+}
+
 need_openssl() {
     have openssl || apt_install openssl || missing "openssl: apt-get install openssl"
 }

@@ -1,0 +1,108 @@
+"""What all measurements share: how long, with which programs, where."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from figures import Failed, Results
+from processes import Others
+from servers import Postgres, Server
+
+SQLITE, POSTGRES = "SQLite", "Postgres"
+# SQLite works in threads of the server's own.
+SQLITE_THREADS = "sqlx-sqlite"
+# The most of the processor that others may have meanwhile before it is said.
+QUIET = 0.05
+
+
+class Stops(Protocol):
+    """What was started and has to end."""
+
+    def stop(self) -> None: ...
+
+
+Running = TypeVar("Running", bound=Stops)
+
+
+@dataclass
+class Bench:
+    """One run of the program."""
+
+    binary: Path
+    bare: Path
+    postgres_bin: Path
+    # Where what was built and installed lies.
+    target: Path
+    # On a disk: what is durable costs what it costs.
+    folder: Path
+    quick: bool
+    # Of the soak.
+    soak_seconds: int
+    results: Results
+    _made: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of one point."""
+        return 1 if self.quick else 6
+
+    @property
+    def limit_seconds(self) -> int:
+        return 1 if self.quick else 3
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        return (1, 16, 64, 256)
+
+    def new_path(self, what: str) -> Path:
+        """A name in the folder that was not used before."""
+        self._made += 1
+        return self.folder / f"{self._made:03d}-{what}"
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What cannot be measured is said, and does not take the rest with it."""
+        self.results.tell(name)
+        others, known = Others(), len(self.results.disturbed)
+        try:
+            yield
+        except (Failed, OSError) as error:
+            self.results.fail(f"{name}: {error}")
+        share = others.share()
+        # Not once more for what holds parts.
+        if share > QUIET and known == len(self.results.disturbed):
+            self.results.disturbed[name] = share
+            self.results.tell(f"  disturbed: {share:.0%} of the processor was not ours")
+
+    def postgres(self) -> Postgres:
+        return Postgres(self.postgres_bin, self.new_path("postgres"))
+
+    def server(self, store: str, algorithm: str, postgres: Postgres) -> Server:
+        """A new one, with an empty database."""
+        url = postgres.url(postgres.database()) if store == POSTGRES else None
+        return Server(self.binary, self.new_path(f"{store.lower()}-{algorithm.lower()}"), algorithm,
+                      store=url)
+
+    def microseconds(self, operation: str, algorithm: str) -> float:
+        """What one signature, or one check of it, takes by itself on one core."""
+        command = [str(self.bare), operation, algorithm]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"bare {operation} {algorithm}: {done.stderr}")
+        return float(done.stdout)
+
+
+def connections_of(count: int) -> str:
+    return f"{count} connection{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def running(started: Running) -> Iterator[Running]:
+    """Ends it, whatever happens meanwhile."""
+    try:
+        yield started
+    finally:
+        started.stop()
