@@ -93,7 +93,7 @@ pub fn public(app: App) -> Router {
 }
 
 /// What operators see.
-pub fn admin(app: App) -> Router {
+pub fn admin(app: &App) -> Router {
     let api = OpenApiRouter::with_openapi(openapi::admin())
         .routes(routes!(admin::keys::list))
         .routes(routes!(admin::keys::export))
@@ -130,7 +130,7 @@ pub fn admin(app: App) -> Router {
         .routes(routes!(admin::events::list))
         .routes(routes!(tfe::rotate_key))
         .routes(routes!(tfe::trim_key))
-        .layer(from_fn_with_state(layers::limit(&app), layers::limited))
+        .layer(from_fn_with_state(layers::limit(app), layers::limited))
         .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
     let (router, description) = api
         .routes(routes!(health::healthz))
@@ -140,5 +140,5 @@ pub fn admin(app: App) -> Router {
         .route("/metrics", get(metrics::metrics))
         .merge(openapi::route(&description))
         .with_state(app.clone());
-    layers::around(router, Around::new("admin", &app))
+    layers::around(router, Around::new("admin", app))
 }

@@ -324,7 +324,7 @@ fn flatten(part: &str, flat: &mut String) {
     let mut rest = part;
     loop {
         // Most of a log is plain words, and a word at a time is much faster than a character.
-        let (word, after) = rest.split_at(rest.bytes().take_while(is_plain).count());
+        let (word, after) = rest.split_at(rest.bytes().take_while(|byte| is_plain(*byte)).count());
         flat.push_str(word);
         let Some(c) = after.chars().next() else {
             break;
@@ -352,7 +352,7 @@ fn flatten(part: &str, flat: &mut String) {
 }
 
 /// Whether it stands for itself, whatever is around it.
-fn is_plain(byte: &u8) -> bool {
+fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'|')
 }
 
