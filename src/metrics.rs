@@ -58,7 +58,7 @@ pub struct Series {
     key_revision: Gauge,
 }
 
-/// Labels of [`Metrics::tokens`].
+/// Labels of [`Series::tokens`].
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct TokenLabels {
     /// `RS256`, `ES256`, `EdDSA`, or `none` when it did not get so far.
@@ -67,21 +67,21 @@ pub struct TokenLabels {
     pub result: &'static str,
 }
 
-/// Labels of [`Metrics::limited`].
+/// Labels of [`Series::limited`].
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct LimitLabels {
     /// The setting, without its section.
     pub limit: &'static str,
 }
 
-/// Labels of [`Metrics::store_errors`].
+/// Labels of [`Series::store_errors`].
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct OperationLabels {
     /// What was asked of the database.
     pub operation: &'static str,
 }
 
-/// Labels of [`Metrics::responses`].
+/// Labels of [`Series::responses`].
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ResponseLabels {
     /// `public` or `admin`.
@@ -90,7 +90,7 @@ pub struct ResponseLabels {
     pub status: u16,
 }
 
-/// Labels of [`Metrics::certificate_not_after`].
+/// Labels of [`Series::certificate_not_after`].
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ListenerLabels {
     /// `public` or `admin`.
