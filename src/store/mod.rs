@@ -8,14 +8,13 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::error::DatabaseError;
-use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
 
 mod append;
 mod clients;
@@ -191,10 +190,6 @@ impl Store {
                     PgPoolOptions::new()
                         .max_connections(connections.max(1))
                         .acquire_timeout(ACQUIRE_TIMEOUT)
-                        .test_before_acquire(false)
-                        .before_acquire(|connection, connection_age| {
-                            Box::pin(answers(connection, connection_age))
-                        })
                         .after_connect(|connection, _| {
                             Box::pin(async move {
                                 sqlx::query(NO_IDLE_TRANSACTIONS)
@@ -326,16 +321,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Whether a connection that has been idle for a while is still there. One that was used a moment ago
-/// is not asked: that would be a round trip for each batch.
-async fn answers<C: Connection>(
-    connection: &mut C,
-    idle: PoolConnectionMetadata,
-) -> Result<bool, sqlx::Error> {
-    const A_MOMENT: Duration = Duration::from_secs(1);
-    Ok(idle.idle_for < A_MOMENT || connection.ping().await.is_ok())
 }
 
 /// A guarded write that changed nothing was overtaken.
