@@ -62,7 +62,7 @@ def main() -> int:
                       arguments.target, Path(folder), arguments.quick, arguments.seconds, results)
         with running(bench.postgres()) as postgres:
             for part in arguments.parts:
-                with bench.part(part):
+                with bench.part(part, watched=part == "soak"):
                     PARTS[part](bench, postgres)
     text = report.table(results, described)
     print(text, end="")
