@@ -1,5 +1,6 @@
 //! What Prometheus is told. One registry per [`crate::app::App`], so tests run side by side.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -13,10 +14,14 @@ use prometheus_client::registry::Registry;
 use crate::domain::key::{KeyVersion, Policy};
 use crate::domain::time::Timestamp;
 
-/// Handles of all series; cloning shares them.
+/// All series; cloning shares them.
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    registry: Arc<Registry>,
+pub struct Metrics(Arc<Series>);
+
+/// See [`Metrics`], which derefs to this.
+#[derive(Debug)]
+pub struct Series {
+    registry: Registry,
     /// Tokens asked for, by algorithm and result.
     pub tokens: Family<TokenLabels, Counter>,
     /// Seconds from the request for a token to its answer.
@@ -111,8 +116,8 @@ impl Default for Metrics {
             0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
         ];
         let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-        let mut metrics = Self {
-            registry: Arc::default(),
+        let mut series = Series {
+            registry: Registry::default(),
             tokens: Family::default(),
             mint_seconds: Histogram::new(seconds),
             faulty_tokens: Counter::default(),
@@ -133,17 +138,25 @@ impl Default for Metrics {
             key_age: Family::default(),
             key_revision: Gauge::default(),
         };
-        metrics.registry = Arc::new(metrics.register());
+        series.registry = series.register();
         // There from the start, or the first failure would not be seen as an increase.
         for operation in ["maintain", "note", "record", "refresh_keys"] {
             let labels = OperationLabels { operation };
-            drop(metrics.store_errors.get_or_create(&labels));
+            drop(series.store_errors.get_or_create(&labels));
         }
-        metrics
+        Self(Arc::new(series))
     }
 }
 
-impl Metrics {
+impl Deref for Metrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.0
+    }
+}
+
+impl Series {
     fn register(&self) -> Registry {
         let mut r = Registry::with_prefix("runmint");
         r.register(

@@ -80,7 +80,7 @@ pub async fn serve(
     let store = app.store.clone();
     let mut tasks = Tasks::new();
 
-    let (public, admin) = (http::public(app.clone()), http::admin(app.clone()));
+    let (public, admin) = (http::public(app.clone()), http::admin(&app));
     let of = |listener| tls.config(listener);
     listen(
         &app,

@@ -2,6 +2,7 @@
 
 mod secrets;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use self::secrets::{admin_tokens, make_data_dir, read, sealer, sealing_key_sourc
 use crate::audit::{Recorder, RecorderTask};
 use crate::auth::federation::Federation;
 use crate::auth::secret::SecretError;
-use crate::auth::{AdminTokens, LastUsed};
+use crate::auth::{AdminTokens, LastUsed, Lookup};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::InvalidField;
@@ -27,9 +28,13 @@ use crate::metrics::Metrics;
 use crate::mint::Mint;
 use crate::store::{Store, StoreError};
 
-/// What all parts share; cloning it copies pointers.
+/// What all parts share; cloning it copies one pointer, as each request does a few times.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// See [`App`], which derefs to this.
+#[derive(Debug)]
+pub struct Parts {
     /// The settings, checked.
     pub settings: Arc<Settings>,
     /// The issuer, one value.
@@ -54,6 +59,8 @@ pub struct App {
     pub mint: Mint,
     /// Whom the first operator is told by.
     pub admin_tokens: AdminTokens,
+    /// What finds out whose secrets they are.
+    pub lookup: Lookup,
     /// What remembers when secrets were last used.
     pub last_used: LastUsed,
     /// What callers may cost.
@@ -111,6 +118,14 @@ const FIRST_KEY_POLL: Duration = Duration::from_millis(100);
 
 /// How often it looks before it gives up.
 const FIRST_KEY_POLLS: u32 = 600;
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
 
 impl App {
     /// Opens the database and builds the application on it.
@@ -181,13 +196,14 @@ impl App {
             recorder: recorder.clone(),
             metrics: metrics.clone(),
         };
-        let app = Self {
+        let app = Parts {
             limits: Limits::new(&settings.limits, metrics.clone()),
             probe: Probe::new(settings.probe_url(&issuer), probe_cas(&settings)?)?,
             settings: Arc::new(settings),
             issuer,
             policy,
             clock,
+            lookup: Lookup::start(&store, &metrics),
             last_used: LastUsed::new(store.clone()),
             store,
             keyring,
@@ -198,7 +214,7 @@ impl App {
             admin_tokens,
             metrics,
         };
-        Ok((app, task))
+        Ok((Self(Arc::new(app)), task))
     }
 }
 
@@ -288,7 +304,7 @@ mod tests {
             .add_client(&add, &Actor::Schedule, NOW)
             .await
             .unwrap();
-        let caller = CallingClient::authenticate(secret.expose(), &app.store, NOW)
+        let caller = CallingClient::authenticate(secret.expose(), &app.lookup, NOW)
             .await
             .unwrap();
         let subject = "organization:acme:project:p:workspace:w:run_phase:plan"

@@ -4,16 +4,19 @@ mod address;
 pub mod federation;
 mod issuer_keys;
 mod last_used;
+mod lookup;
 pub mod mapping;
 mod operator;
 pub mod secret;
 mod unverified;
 
 use std::fmt;
+use std::sync::Arc;
 
 use self::federation::{Candidate, ForeignToken, Refusal};
 pub use self::last_used::LastUsed;
 use self::last_used::Use;
+pub use self::lookup::Lookup;
 use self::mapping::Identity;
 pub use self::operator::{AdminTokens, FullOperator, Operator};
 use self::secret::{Kind, Secret, SecretError};
@@ -22,12 +25,12 @@ use crate::domain::grant::Grant;
 use crate::domain::run::Run;
 use crate::domain::time::Timestamp;
 use crate::domain::workload::Workload;
-use crate::store::{Store, StoreError, Word};
+use crate::store::{KnownSecret, Store, StoreError, Word};
 
 /// A client that has shown one of its secrets, or a trusted issuer's token.
 #[derive(Debug)]
 pub struct CallingClient {
-    client: Client,
+    client: Arc<Client>,
     used: Option<Use>,
     foreign: Option<ForeignToken>,
     session: Option<Session>,
@@ -59,7 +62,7 @@ pub enum Federated {
 
 /// A run that has shown its request token. It may have ended since.
 #[derive(Debug)]
-pub struct CallingRun(Run);
+pub struct CallingRun(Arc<Run>);
 
 /// Why a caller is nobody.
 #[derive(Debug, thiserror::Error)]
@@ -97,21 +100,22 @@ impl CallingClient {
     /// As [`AuthError`] says.
     pub async fn authenticate(
         bearer: &str,
-        store: &Store,
+        lookup: &Lookup,
         now: Timestamp,
     ) -> Result<Self, AuthError> {
         const SECRET: &str = "client secret";
         let hash = Secret::parse(Kind::Client, bearer)?.hash();
-        let found = store.find_client_by_secret(&hash).await?;
-        let (client, secret) = found.ok_or(AuthError::Unknown(SECRET))?;
+        let found = lookup.client(hash.clone()).await?;
+        let KnownSecret { client, secret } = &*found.ok_or(AuthError::Unknown(SECRET))?;
         if secret.is_expired(now) {
             return Err(AuthError::Expired(SECRET));
         }
         let used = secret.is_use_news(now);
         let used = used.then(|| Use::Client { hash: hash.clone() });
-        let session = secret.issuer.map(|issuer| Session { hash, issuer });
+        let session = secret.issuer.clone();
+        let session = session.map(|issuer| Session { hash, issuer });
         Ok(Self {
-            client,
+            client: Arc::clone(client),
             used,
             foreign: None,
             session,
@@ -163,7 +167,7 @@ impl Federated {
         match identity {
             Identity::Client(name) => match store.find_client(name.as_str()).await? {
                 Some(client) => Ok(Self::Client(CallingClient {
-                    client,
+                    client: Arc::new(client),
                     used: None,
                     foreign: Some(foreign),
                     session: None,
@@ -231,10 +235,10 @@ impl CallingRun {
     ///
     /// # Errors
     /// As [`AuthError`] says.
-    pub async fn authenticate(bearer: &str, store: &Store) -> Result<Self, AuthError> {
+    pub async fn authenticate(bearer: &str, lookup: &Lookup) -> Result<Self, AuthError> {
         let secret = Secret::parse(Kind::Run, bearer)?;
-        store
-            .find_run_by_token(&secret.hash())
+        lookup
+            .run(secret.hash())
             .await?
             .map(Self)
             .ok_or(AuthError::Unknown("request token"))
@@ -247,6 +251,6 @@ impl CallingRun {
 
     /// The run, to be kept.
     pub fn into_run(self) -> Run {
-        self.0
+        Arc::unwrap_or_clone(self.0)
     }
 }

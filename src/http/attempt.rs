@@ -126,7 +126,7 @@ pub(super) async fn client(
     } else {
         let attempt = Attempt::begin(parts, app, Kind::Client, bearer)?;
         let now = app.clock.now();
-        let caller = CallingClient::authenticate(attempt.bearer, &app.store, now).await;
+        let caller = CallingClient::authenticate(attempt.bearer, &app.lookup, now).await;
         let caller = attempt.judge(caller)?;
         app.last_used.by_client(&caller, now);
         caller

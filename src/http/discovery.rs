@@ -19,10 +19,15 @@ use crate::app::App;
     )
 )]
 pub(super) async fn discovery(State(app): State<App>, headers: HeaderMap) -> Response {
+    answer(&app, &headers)
+}
+
+/// See [`discovery`].
+pub(super) fn answer(app: &App, headers: &HeaderMap) -> Response {
     let keyring = app.keyring.current();
     document(
         &keyring.discovery,
         keyring.max_age(&app.policy, app.clock.now()),
-        &headers,
+        headers,
     )
 }

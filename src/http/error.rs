@@ -192,6 +192,12 @@ impl From<InvalidField> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Conflict(what) => Self::new(
                 StatusCode::CONFLICT,
@@ -215,6 +221,7 @@ impl From<StoreError> for Problem {
                 tracing::error!(%error, "the database did not answer");
                 Self::unavailable("the database does not answer")
             }
+            StoreError::Shared(error) => Self::from(&**error),
             StoreError::Corrupt(_) | StoreError::Migrate(_) | StoreError::Url(_) => {
                 tracing::error!(%error, "the database holds something unknown");
                 Self::internal()

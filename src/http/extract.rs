@@ -47,7 +47,7 @@ impl FromRequestParts<App> for CallingRun {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
         let attempt = Attempt::begin(parts, app, Kind::Run, bearer)?;
-        let caller = attempt.judge(Self::authenticate(attempt.bearer, &app.store).await)?;
+        let caller = attempt.judge(Self::authenticate(attempt.bearer, &app.lookup).await)?;
         app.limits
             .request_of_run(&caller.run().id, app.clock.now())?;
         Ok(caller)

@@ -20,11 +20,16 @@ use crate::keys::keyring::Document;
     )
 )]
 pub(super) async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
+    answer(&app, &headers)
+}
+
+/// See [`jwks`].
+pub(super) fn answer(app: &App, headers: &HeaderMap) -> Response {
     let keyring = app.keyring.current();
     document(
         &keyring.jwks,
         keyring.max_age(&app.policy, app.clock.now()),
-        &headers,
+        headers,
     )
 }
 
@@ -44,7 +49,9 @@ pub(super) fn document(document: &Document, max_age: i64, headers: &HeaderMap) -
         (header::CONTENT_TYPE, "application/json"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (validators, content_type, Body::from(document.bytes.clone())).into_response()
+    let length = [(header::CONTENT_LENGTH, document.bytes.len())];
+    let body = Body::from(document.bytes.clone());
+    (validators, content_type, length, body).into_response()
 }
 
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {

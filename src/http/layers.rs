@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -29,28 +29,45 @@ pub(super) struct RequestId(pub(super) String);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts everything around a listener's routes.
-pub(super) fn around(router: Router, listener: &'static str, app: App) -> Router {
+pub(super) fn around(router: Router, around: Around) -> Router {
     let fallback = || async { Problem::not_found("URL") };
     router
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(
-            Around {
-                listener,
-                metrics: app.metrics,
-                pauses: Arc::new(Semaphore::new(PAUSES)),
-            },
-            observe,
-        ))
+        .layer(from_fn_with_state(around, observe))
 }
 
 /// What is around the routes of one listener.
 #[derive(Clone, Debug)]
-struct Around {
+pub(super) struct Around {
     listener: &'static str,
     metrics: Metrics,
     pauses: Arc<Semaphore>,
+}
+
+impl Around {
+    pub(super) fn new(listener: &'static str, app: &App) -> Self {
+        Self {
+            listener,
+            metrics: app.metrics.clone(),
+            pauses: Arc::new(Semaphore::new(PAUSES)),
+        }
+    }
+
+    /// Counts an answer and writes the request's id on it.
+    pub(super) fn answered(&self, response: &mut Response, id: &str) {
+        self.metrics
+            .responses
+            .get_or_create(&ResponseLabels {
+                listener: self.listener,
+                status: response.status().as_u16(),
+            })
+            .inc();
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+    }
 }
 
 /// How long whoever is over a limit waits for the answer that says so. A flood sends its next request no
@@ -70,18 +87,22 @@ pub(super) async fn wrong_method(method: Method) -> Problem {
     )
 }
 
-/// Names, logs and counts a request, and renders what went wrong.
-async fn observe(State(around): State<Around>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request
-        .headers()
+/// The id that a caller sent, if it is a sane one, or a new one.
+pub(super) fn request_id_of(headers: &HeaderMap) -> String {
+    headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| is_sane(id))
-        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Names, logs and counts a request, and renders what went wrong.
+async fn observe(State(around): State<Around>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id_of(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let path = shown(request.uri().path());
+    let path = tracing::enabled!(tracing::Level::DEBUG).then(|| shown(request.uri().path()));
     let span = tracing::info_span!("request", request.id = id);
     async {
         let response = next.run(request).await;
@@ -92,26 +113,15 @@ async fn observe(State(around): State<Around>, mut request: Request, next: Next)
             tokio::time::sleep(PAUSE).await;
         }
         let mut response = problem.map_or(response, |problem| problem.render(&id));
-        let status = response.status();
-        around
-            .metrics
-            .responses
-            .get_or_create(&ResponseLabels {
-                listener: around.listener,
-                status: status.as_u16(),
-            })
-            .inc();
+        around.answered(&mut response, &id);
         tracing::debug!(
             http.listener = around.listener,
             http.method = %method,
             http.path = path,
-            http.status = status.as_u16(),
+            http.status = response.status().as_u16(),
             elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "answered"
         );
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(REQUEST_ID, value);
-        }
         response
     }
     .instrument(span)

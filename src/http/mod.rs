@@ -15,6 +15,7 @@ mod oauth_error;
 mod openapi;
 mod request;
 mod runs;
+mod shortcut;
 mod tfe;
 mod tokens;
 mod workload;
@@ -28,6 +29,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::layers::Around;
+use self::shortcut::Shortcut;
 use crate::app::App;
 
 /// What the world sees: everything under the issuer's path.
@@ -42,7 +45,9 @@ pub fn public(app: App) -> Router {
         .layer(
             CorsLayer::new()
                 .allow_origin(Any)
-                .allow_methods([Method::GET, Method::HEAD]),
+                .allow_methods([Method::GET, Method::HEAD])
+                // The same for every origin, so no reason for a cache to keep one of each.
+                .vary([]),
         );
     // Inside its own layer, so that whatever goes wrong is said in the protocol's form.
     let (oauth, of_oauth) = OpenApiRouter::new()
@@ -83,11 +88,12 @@ pub fn public(app: App) -> Router {
             .nest(path, router)
             .merge(health.split_for_parts().0.with_state(app.clone())),
     };
-    layers::around(router, "public", app)
+    let around = Around::new("public", &app);
+    Shortcut::before(layers::around(router, around.clone()), around, app)
 }
 
 /// What operators see.
-pub fn admin(app: App) -> Router {
+pub fn admin(app: &App) -> Router {
     let api = OpenApiRouter::with_openapi(openapi::admin())
         .routes(routes!(admin::keys::list))
         .routes(routes!(admin::keys::export))
@@ -124,7 +130,7 @@ pub fn admin(app: App) -> Router {
         .routes(routes!(admin::events::list))
         .routes(routes!(tfe::rotate_key))
         .routes(routes!(tfe::trim_key))
-        .layer(from_fn_with_state(layers::limit(&app), layers::limited))
+        .layer(from_fn_with_state(layers::limit(app), layers::limited))
         .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
     let (router, description) = api
         .routes(routes!(health::healthz))
@@ -134,5 +140,5 @@ pub fn admin(app: App) -> Router {
         .route("/metrics", get(metrics::metrics))
         .merge(openapi::route(&description))
         .with_state(app.clone());
-    layers::around(router, "admin", app)
+    layers::around(router, Around::new("admin", app))
 }

@@ -103,7 +103,7 @@ impl RunView {
 #[derive(Debug)]
 pub(super) enum RunParty {
     /// A client: the runs that it opened.
-    Client(CallingClient),
+    Client(Box<CallingClient>),
     /// A run: itself, also when it has ended.
     Run(CallingRun),
 }
@@ -141,7 +141,9 @@ impl FromRequestParts<App> for RunParty {
         Ok(if is_run {
             Self::Run(CallingRun::from_request_parts(parts, app).await?)
         } else {
-            Self::Client(CallingClient::from_request_parts(parts, app).await?)
+            Self::Client(Box::new(
+                CallingClient::from_request_parts(parts, app).await?,
+            ))
         })
     }
 }

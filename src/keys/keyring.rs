@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use serde::Serialize;
 
 use super::plan::next_publication;
@@ -220,7 +223,7 @@ fn signer(
     }
 }
 
-/// The public keys as a relying party reads them from the JWKS document.
+/// The public keys as a relying party reads them from the JWKS document, parsed once for all tokens.
 #[derive(Debug)]
 struct PublishedKeys(Vec<PublishedKey>);
 
@@ -228,33 +231,15 @@ struct PublishedKeys(Vec<PublishedKey>);
 struct PublishedKey {
     /// The header that a token by this key has, encoded.
     header: String,
-    algorithm: jsonwebtoken::Algorithm,
-    key: DecodingKey,
+    key: ParsedPublicKey,
 }
 
 impl PublishedKeys {
     fn parse(jwks: &[u8]) -> Result<Self, serde_json::Error> {
-        use serde::de::Error;
         let set: JwkSet = serde_json::from_slice(jwks)?;
         set.keys
             .iter()
-            .map(|jwk| {
-                let common = &jwk.common;
-                let (Some(kid), Some(algorithm)) = (&common.key_id, common.key_algorithm) else {
-                    return Err(serde_json::Error::custom("a key without `kid` or `alg`"));
-                };
-                let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}","kid":"{kid}"}}"#);
-                Ok(PublishedKey {
-                    header: URL_SAFE_NO_PAD.encode(header),
-                    algorithm: match Algorithm::parse("alg", &algorithm.to_string()) {
-                        Ok(Algorithm::EdDSA) => jsonwebtoken::Algorithm::EdDSA,
-                        Ok(Algorithm::ES256) => jsonwebtoken::Algorithm::ES256,
-                        Ok(Algorithm::RS256) => jsonwebtoken::Algorithm::RS256,
-                        Err(error) => return Err(serde_json::Error::custom(error)),
-                    },
-                    key: DecodingKey::from_jwk(jwk).map_err(serde_json::Error::custom)?,
-                })
-            })
+            .map(PublishedKey::parse)
             .collect::<Result<Vec<_>, _>>()
             .map(Self)
     }
@@ -266,15 +251,55 @@ impl PublishedKeys {
         let Some((header, _)) = message.split_once('.') else {
             return false;
         };
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else {
+            return false;
+        };
         self.0.iter().any(|published| {
             published.header == header
-                && jsonwebtoken::crypto::verify(
-                    signature,
-                    message.as_bytes(),
-                    &published.key,
-                    published.algorithm,
-                )
-                .unwrap_or(false)
+                && published
+                    .key
+                    .verify_sig(message.as_bytes(), &signature)
+                    .is_ok()
+        })
+    }
+}
+
+impl PublishedKey {
+    fn parse(jwk: &Jwk) -> Result<Self, serde_json::Error> {
+        use serde::de::Error;
+        let wrong = serde_json::Error::custom::<&str>;
+        let (Some(kid), Some(algorithm)) = (&jwk.common.key_id, jwk.common.key_algorithm) else {
+            return Err(wrong("a key without `kid` or `alg`"));
+        };
+        let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}","kid":"{kid}"}}"#);
+        let bytes = |member: &str| {
+            URL_SAFE_NO_PAD
+                .decode(member)
+                .map_err(serde_json::Error::custom)
+        };
+        let algorithm = Algorithm::parse("alg", &algorithm.to_string());
+        let key = match (
+            algorithm.map_err(serde_json::Error::custom)?,
+            &jwk.algorithm,
+        ) {
+            (Algorithm::EdDSA, AlgorithmParameters::OctetKeyPair(parameters)) => {
+                ParsedPublicKey::new(&ED25519, bytes(&parameters.x)?)
+            }
+            (Algorithm::ES256, AlgorithmParameters::EllipticCurve(parameters)) => {
+                // Uncompressed (SEC 1 section 2.3.3).
+                let point = [vec![4], bytes(&parameters.x)?, bytes(&parameters.y)?].concat();
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            }
+            (Algorithm::RS256, AlgorithmParameters::RSA(parameters)) => RsaPublicKeyComponents {
+                n: bytes(&parameters.n)?,
+                e: bytes(&parameters.e)?,
+            }
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256),
+            _ => return Err(wrong("a key whose `kty` does not belong to its `alg`")),
+        };
+        Ok(Self {
+            header: URL_SAFE_NO_PAD.encode(header),
+            key: key.map_err(serde_json::Error::custom)?,
         })
     }
 }

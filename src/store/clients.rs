@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::events::{EventRow, insert_events};
+use super::append::AppendEvents;
 use super::{Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
@@ -64,7 +64,7 @@ impl Store {
                 reason: Some(reason),
                 ..Event::new(now, EventKind::ClientAdded, actor.clone())
             };
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
         })
     }
 
@@ -91,7 +91,7 @@ impl Store {
                     reason: Some(reason),
                     ..Event::new(now, EventKind::ClientUpdated, actor.clone())
                 };
-                insert_events!(tx, &[event]);
+                tx.append_events(&[event]).await?;
             }
             changed == 1
         })
@@ -151,13 +151,11 @@ impl Store {
                 let runs = closed.execute(&mut *tx).await?.rows_affected();
                 let event = Event::new(now, EventKind::ClientRemoved, actor.clone());
                 let reason = format!("client {name}; {runs} of its runs were closed");
-                insert_events!(
-                    tx,
-                    &[Event {
-                        reason: Some(reason),
-                        ..event
-                    }]
-                );
+                tx.append_events(&[Event {
+                    reason: Some(reason),
+                    ..event
+                }])
+                .await?;
             }
             removed
         })

@@ -1,9 +1,8 @@
-//! The audit log: append, read a page, find what still lives, drop what is old.
-
-use std::borrow::Cow;
+//! The audit log: read a page, find what still lives, drop what is old.
 
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 
+use super::append::AppendEvents;
 use super::issuers::FORGET;
 use super::{GIVE_UP_SOON, Store, StoreError, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
@@ -57,56 +56,8 @@ pub struct LiveToken {
 /// How long after its expiry a foreign token that was taken is still remembered, in seconds.
 const FORGET_AFTER: i64 = 600;
 
-/// Bytes of a text in an event.
-const MAX_TEXT: usize = 2_048;
-
 /// Postgres keeps a week of events in a partition.
 const PARTITION_SECONDS: i64 = 7 * 24 * 3_600;
-
-/// Rows of one `INSERT`; a power of two, see [`super::chunks`].
-pub(super) const INSERT_EVENTS: &str = "INSERT INTO event \
-     (at, kind, actor, request_id, run, run_id, subject, audience, jti, kid, expires_at, reason) ";
-
-/// Appends events within a transaction of either database.
-macro_rules! insert_events {
-    ($tx:ident, $events:expr) => {{
-        let events: &[Event] = $events;
-        for chunk in crate::store::chunks(events) {
-            let mut insert = sqlx::QueryBuilder::new(crate::store::events::INSERT_EVENTS);
-            insert.push_values(chunk, |mut row, event| {
-                let EventRow {
-                    at,
-                    kind,
-                    actor,
-                    request_id,
-                    run,
-                    run_id,
-                    subject,
-                    audience,
-                    jti,
-                    kid,
-                    expires_at,
-                    reason,
-                } = EventRow::of(event);
-                row.push_bind(at)
-                    .push_bind(kind)
-                    .push_bind(actor)
-                    .push_bind(request_id)
-                    .push_bind(run)
-                    .push_bind(run_id)
-                    .push_bind(subject)
-                    .push_bind(audience)
-                    .push_bind(jti)
-                    .push_bind(kid)
-                    .push_bind(expires_at)
-                    .push_bind(reason);
-            });
-            insert.build().execute(&mut *$tx).await?;
-        }
-    }};
-}
-
-pub(super) use insert_events;
 
 impl Store {
     /// Appends one event.
@@ -117,7 +68,7 @@ impl Store {
     /// Appends events in their order: all of them or none.
     pub async fn add_events(&self, events: &[Event]) -> Result<(), StoreError> {
         in_tx!(self, |tx| {
-            insert_events!(tx, events);
+            tx.append_events(events).await?;
         })
     }
 
@@ -215,7 +166,7 @@ impl Store {
                 }
             },
             // A partition is dropped at once, whatever its size.
-            Self::Postgres(_) => {
+            Self::Postgres { .. } => {
                 let this_week = now.0.div_euclid(PARTITION_SECONDS) * PARTITION_SECONDS;
                 for start in [this_week, this_week + PARTITION_SECONDS] {
                     self.add_event_partition(start).await?;
@@ -229,7 +180,7 @@ impl Store {
     /// Makes the partition of the week that starts at `start`, and moves there what was caught by
     /// the default partition.
     async fn add_event_partition(&self, start: i64) -> Result<(), StoreError> {
-        let Self::Postgres(pool) = self else {
+        let Self::Postgres { pool, .. } = self else {
             return Ok(());
         };
         let name = format!("event_w{start}");
@@ -284,7 +235,7 @@ impl Store {
              JOIN pg_class parent ON parent.oid = inhparent \
              JOIN pg_class child ON child.oid = inhrelid \
              WHERE parent.relname = 'event' AND pg_table_is_visible(parent.oid)";
-        let Self::Postgres(pool) = self else {
+        let Self::Postgres { pool, .. } = self else {
             return Ok(());
         };
         let names: Vec<String> = sqlx::query_scalar(PARTITIONS).fetch_all(pool).await?;
@@ -304,80 +255,6 @@ impl Store {
             .execute(pool)
             .await?;
         Ok(())
-    }
-}
-
-/// An event as its columns are bound. What strangers may have had a word in is cleaned here, whoever
-/// wrote the event: a NUL alone makes Postgres refuse the row and all that are written with it.
-pub(super) struct EventRow<'a> {
-    pub(super) at: i64,
-    pub(super) kind: &'static str,
-    pub(super) actor: String,
-    pub(super) request_id: Option<Cow<'a, str>>,
-    pub(super) run: Option<&'a str>,
-    pub(super) run_id: Option<Cow<'a, str>>,
-    pub(super) subject: Option<Cow<'a, str>>,
-    pub(super) audience: Option<Cow<'a, str>>,
-    pub(super) jti: Option<&'a str>,
-    pub(super) kid: Option<&'a str>,
-    pub(super) expires_at: Option<i64>,
-    pub(super) reason: Option<Cow<'a, str>>,
-}
-
-impl<'a> EventRow<'a> {
-    pub(super) fn of(event: &'a Event) -> Self {
-        let Event {
-            at,
-            kind,
-            actor,
-            request_id,
-            run,
-            run_id,
-            subject,
-            audience,
-            jti,
-            kid,
-            expires_at,
-            reason,
-        } = event;
-        Self {
-            at: at.0,
-            kind: kind.as_str(),
-            actor: actor.to_string(),
-            request_id: bounded(request_id.as_deref()),
-            run: run.as_deref(),
-            run_id: bounded(run_id.as_deref()),
-            subject: bounded(subject.as_deref()),
-            audience: bounded(audience.as_deref()),
-            jti: jti.as_deref(),
-            kid: kid.as_deref(),
-            expires_at: expires_at.map(|at| at.0),
-            reason: match actor {
-                Actor::Anonymous | Actor::Client(_) | Actor::Issuer(_) | Actor::Run(_) => {
-                    bounded(reason.as_deref())
-                }
-                // What was changed is on record whole; the size of a request bounds it.
-                _ => reason.as_deref().map(printable),
-            },
-        }
-    }
-}
-
-/// Nothing that could look like another line, and no more than [`MAX_TEXT`].
-fn bounded(text: Option<&str>) -> Option<Cow<'_, str>> {
-    let text = printable(text?);
-    if text.len() <= MAX_TEXT {
-        return Some(text);
-    }
-    let end = text.floor_char_boundary(MAX_TEXT - '…'.len_utf8());
-    Some(format!("{}…", &text[..end]).into())
-}
-
-fn printable(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        text.replace(char::is_control, "\u{fffd}").into()
-    } else {
-        text.into()
     }
 }
 
@@ -424,34 +301,5 @@ impl TryFrom<StoredRow> for StoredEvent {
                 reason: row.reason,
             },
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_stranger_wrote_is_short_and_one_line() {
-        let row = |actor: Actor, reason: String| {
-            let event = Event {
-                reason: Some(reason),
-                ..Event::new(Timestamp(0), EventKind::IssuerTokenRefused, actor)
-            };
-            EventRow::of(&event).reason.unwrap().into_owned()
-        };
-        let stranger = |reason: &str| row(Actor::Anonymous, reason.to_owned());
-        assert_eq!(stranger("a\0b\r\nc"), "a\u{fffd}b\u{fffd}\u{fffd}c");
-        assert_eq!(stranger(&"x".repeat(2_048)).len(), 2_048);
-        for text in ["x", "é", "…", "😀", "\0"] {
-            let cut = stranger(&text.repeat(2_049));
-            assert!(
-                (2_042..=2_048).contains(&cut.len()),
-                "{text}: {}",
-                cut.len()
-            );
-            assert!(cut.ends_with('…'), "{text}");
-        }
-        assert_eq!(row(Actor::Schedule, "x".repeat(5_000)).len(), 5_000);
     }
 }

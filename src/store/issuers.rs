@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::events::{EventRow, insert_events};
+use super::append::AppendEvents;
 use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
@@ -121,7 +121,7 @@ impl Store {
             exactly_one(added)
                 .map_err(|_| StoreError::Conflict("a trusted issuer of this name or `iss`"))?;
             let event = changed(name.as_str(), &text, EventKind::IssuerAdded, actor, now);
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
             TrustedIssuer {
                 name: name.clone(),
                 definition: definition.clone(),
@@ -179,7 +179,7 @@ impl Store {
             let sessions = sqlx::query(END_SESSIONS).bind(name.as_str());
             sessions.execute(&mut *tx).await?;
             let event = changed(name.as_str(), &text, EventKind::IssuerUpdated, actor, now);
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
             Some(TrustedIssuer {
                 name: name.clone(),
                 definition: definition.clone(),
@@ -230,13 +230,11 @@ impl Store {
             let runs = closed.execute(&mut *tx).await?.rows_affected();
             let event = Event::new(now, EventKind::IssuerRemoved, actor.clone());
             let reason = format!("issuer {name}; {runs} runs opened on its word were closed");
-            insert_events!(
-                tx,
-                &[Event {
-                    reason: Some(reason),
-                    ..event
-                }]
-            );
+            tx.append_events(&[Event {
+                reason: Some(reason),
+                ..event
+            }])
+            .await?;
             true
         })
     }

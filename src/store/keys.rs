@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::events::{EventRow, insert_events};
+use super::append::AppendEvents;
 use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool, on_writer};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::key::{Algorithm, KeyState, KeyVersion, Step, Version};
@@ -84,7 +84,7 @@ impl Store {
         const SQL: &str = "SELECT EXTRACT(EPOCH FROM clock_timestamp())::BIGINT";
         match self {
             Self::Sqlite { .. } => Ok(None),
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let seconds: i64 = sqlx::query_scalar(SQL).fetch_one(pool).await?;
                 Ok(Some(Timestamp(seconds)))
             }
@@ -212,7 +212,7 @@ impl Store {
                     .iter()
                     .map(|step| event_of(*step, &keys, new_key, actor, now))
                     .collect::<Vec<_>>();
-                insert_events!(tx, &events);
+                tx.append_events(&events).await?;
             }
             steps
         })
@@ -255,7 +255,7 @@ impl Store {
                 kid: Some(key.kid.clone()),
                 ..Event::new(now, EventKind::KeyRewrapped, actor.clone())
             };
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
         })
     }
 }

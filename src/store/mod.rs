@@ -8,14 +8,16 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
+mod append;
 mod clients;
 mod events;
 mod issuers;
@@ -31,7 +33,7 @@ pub use issuers::{Take, Taken};
 pub use keys::{Lease, NewKey};
 pub use record::{Authority, Entry, Outcome};
 pub use runs::{AddRun, MintedToken, RunFilter, Word};
-pub use secrets::OpenSession;
+pub use secrets::{KnownSecret, OpenSession};
 
 /// The database, chosen once, at start, by its URL.
 #[derive(Clone, Debug)]
@@ -45,7 +47,12 @@ pub enum Store {
         write: SqlitePool,
     },
     /// A server that several replicas share.
-    Postgres(PgPool),
+    Postgres {
+        /// Connections for everything else.
+        pool: PgPool,
+        /// The one that records tokens: always the same, so that its plans and caches are warm.
+        record: PgPool,
+    },
 }
 
 /// Why the database did not do as asked.
@@ -66,6 +73,9 @@ pub enum StoreError {
     /// The database could not be reached or did not answer.
     #[error("the database did not answer: {0}")]
     Unavailable(#[from] sqlx::Error),
+    /// What was asked for several callers at once failed for all of them.
+    #[error(transparent)]
+    Shared(std::sync::Arc<StoreError>),
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     Timeout,
@@ -107,7 +117,7 @@ macro_rules! on_pool {
     ($store:expr, |$pool:ident| $body:expr) => {
         match $store {
             Store::Sqlite { read: $pool, .. } => $body,
-            Store::Postgres($pool) => $body,
+            Store::Postgres { pool: $pool, .. } => $body,
         }
     };
 }
@@ -117,7 +127,7 @@ macro_rules! on_writer {
     ($store:expr, |$pool:ident| $body:expr) => {
         match $store {
             Store::Sqlite { write: $pool, .. } => $body,
-            Store::Postgres($pool) => $body,
+            Store::Postgres { pool: $pool, .. } => $body,
         }
     };
 }
@@ -127,7 +137,13 @@ macro_rules! in_tx {
     ($store:expr, |$tx:ident| $body:expr) => {
         match $store {
             Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
-            Store::Postgres(pool) => in_tx!(@run pool, "BEGIN", $tx, $body),
+            Store::Postgres { pool, .. } => in_tx!(@run pool, "BEGIN", $tx, $body),
+        }
+    };
+    (@record $store:expr, |$tx:ident| $body:expr) => {
+        match $store {
+            Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
+            Store::Postgres { record: pool, .. } => in_tx!(@run pool, "BEGIN", $tx, $body),
         }
     };
     (@run $pool:ident, $begin:literal, $tx:ident, $body:expr) => {{
@@ -138,7 +154,22 @@ macro_rules! in_tx {
     }};
 }
 
-use {in_tx, on_pool, on_writer};
+/// Binds a list of texts into a query, `($1, $2, …)`; its last places repeat the last text.
+macro_rules! push_list {
+    ($query:ident, $texts:expr) => {{
+        let texts: &[&str] = $texts;
+        let last = texts.last().copied().unwrap_or_default();
+        let padded = texts.iter().copied().chain(std::iter::repeat(last));
+        $query.push("(");
+        let mut list = $query.separated(", ");
+        for text in padded.take(crate::store::places(texts)) {
+            list.push_bind(text);
+        }
+        $query.push(")");
+    }};
+}
+
+use {in_tx, on_pool, on_writer, push_list};
 
 impl Store {
     /// Connects and brings the tables up to date.
@@ -156,19 +187,25 @@ impl Store {
                 let options = PgConnectOptions::from_str(url)
                     .map_err(|_| StoreError::Url("is not a valid `postgres://` URL".to_owned()))?
                     .application_name("runmint");
-                let pool = PgPoolOptions::new()
-                    .max_connections(connections)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .after_connect(|connection, _| {
-                        Box::pin(async move {
-                            sqlx::query(NO_IDLE_TRANSACTIONS)
-                                .execute(connection)
-                                .await?;
-                            Ok(())
+                let of = |connections: u32| {
+                    PgPoolOptions::new()
+                        .max_connections(connections.max(1))
+                        .acquire_timeout(ACQUIRE_TIMEOUT)
+                        .test_before_acquire(false)
+                        .before_acquire(|connection, connection_age| {
+                            Box::pin(answers(connection, connection_age))
                         })
-                    })
-                    .connect_with(options.clone())
-                    .await;
+                        .after_connect(|connection, _| {
+                            Box::pin(async move {
+                                sqlx::query(NO_IDLE_TRANSACTIONS)
+                                    .execute(connection)
+                                    .await?;
+                                Ok(())
+                            })
+                        })
+                };
+                let record = of(1).connect_lazy_with(options.clone());
+                let pool = of(connections - 1).connect_with(options.clone()).await;
                 let pool = match pool {
                     // The pool has tried again and again; a single connection says why in vain.
                     Err(sqlx::Error::PoolTimedOut) => {
@@ -179,7 +216,7 @@ impl Store {
                     }
                     other => other?,
                 };
-                Self::Postgres(pool)
+                Self::Postgres { pool, record }
             }
             _ => {
                 return Err(StoreError::Url(
@@ -203,13 +240,15 @@ impl Store {
 
     /// Whether several replicas share this database.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres { .. })
     }
 
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
-        on_writer!(self, |pool| pool.close().await);
-        on_pool!(self, |pool| pool.close().await);
+        match self {
+            Self::Sqlite { read, write } => tokio::join!(write.close(), read.close()),
+            Self::Postgres { pool, record } => tokio::join!(record.close(), pool.close()),
+        };
     }
 
     async fn memory() -> Result<Self, StoreError> {
@@ -247,6 +286,8 @@ impl Store {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A file does not go away.
+                .test_before_acquire(false)
                 .connect_with(options)
         };
         // WAL is a property of the file, so the writer's word is enough. While another process gives
@@ -281,10 +322,20 @@ impl Store {
                     .await?;
                 tx.commit().await?;
             }
-            Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+            Self::Postgres { pool, .. } => sqlx::migrate!("migrations/postgres").run(pool).await?,
         }
         Ok(())
     }
+}
+
+/// Whether a connection that has been idle for a while is still there. One that was used a moment ago
+/// is not asked: that would be a round trip for each batch.
+async fn answers<C: Connection>(
+    connection: &mut C,
+    idle: PoolConnectionMetadata,
+) -> Result<bool, sqlx::Error> {
+    const A_MOMENT: Duration = Duration::from_secs(1);
+    Ok(idle.idle_for < A_MOMENT || connection.ping().await.is_ok())
 }
 
 /// A guarded write that changed nothing was overtaken.
@@ -314,19 +365,13 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// Splits a slice into pieces whose lengths are powers of two, so that a statement over them has
-/// one of a few texts and stays prepared.
-fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
-    const LARGEST: usize = 256;
-    std::iter::from_fn(move || {
-        if items.is_empty() {
-            return None;
-        }
-        let length = 1 << items.len().min(LARGEST).ilog2();
-        let (chunk, rest) = items.split_at(length);
-        items = rest;
-        Some(chunk)
-    })
+/// As many things go into one statement at most.
+const LARGEST: usize = 512;
+
+/// How many places a statement over `items` has: a power of two, so that it has one of a few texts and
+/// stays prepared. Those that are left over hold what changes nothing.
+fn places<T>(items: &[T]) -> usize {
+    items.len().next_power_of_two()
 }
 
 #[cfg(test)]
@@ -334,12 +379,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_powers_of_two_and_lose_nothing() {
-        for length in 0..1_000_usize {
-            let items: Vec<usize> = (0..length).collect();
-            let pieces: Vec<&[usize]> = chunks(&items).collect();
-            assert_eq!(pieces.concat(), items);
-            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
-        }
+    fn statements_have_few_texts_and_room_for_all() {
+        let sizes: std::collections::BTreeSet<usize> = (1..=LARGEST)
+            .map(|length| {
+                let places = places(&vec![(); length]);
+                assert!(places >= length);
+                places
+            })
+            .collect();
+        assert_eq!(
+            sizes.into_iter().collect::<Vec<_>>(),
+            [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use sqlx::FromRow;
 
-use super::events::{EventRow, insert_events};
+use super::append::AppendEvents;
 use super::secrets::SecretRow;
 use super::{Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
@@ -56,7 +56,7 @@ impl Store {
                 )),
                 ..Event::new(now, EventKind::OperatorAdded, actor.clone())
             };
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
         })
     }
 
@@ -104,7 +104,7 @@ impl Store {
                     reason: Some(format!("operator {name}")),
                     ..Event::new(now, EventKind::OperatorRemoved, actor.clone())
                 };
-                insert_events!(tx, &[event]);
+                tx.append_events(&[event]).await?;
             }
             removed
         })
@@ -130,7 +130,7 @@ impl Store {
                 "SELECT 1 FROM operator WHERE name = $1 AND created_at IS NOT NULL"
             }
             // Two who add at once must not both find room.
-            Self::Postgres(_) => {
+            Self::Postgres { .. } => {
                 "SELECT 1 FROM operator WHERE name = $1 AND created_at IS NOT NULL FOR UPDATE"
             }
         };
@@ -157,7 +157,7 @@ impl Store {
                 reason: Some(format!("operator {name}, token {}", token.id())),
                 ..Event::new(now, EventKind::OperatorTokenAdded, actor.clone())
             };
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
             true
         })
     }
@@ -199,7 +199,7 @@ impl Store {
                     reason: Some(format!("operator {name}, token {id}")),
                     ..Event::new(now, EventKind::OperatorTokenRemoved, actor.clone())
                 };
-                insert_events!(tx, &[event]);
+                tx.append_events(&[event]).await?;
             }
             removed
         })

@@ -1,12 +1,13 @@
 //! The group commit: one transaction checks a whole batch of tokens and writes their audit records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{FromRow, QueryBuilder};
 
-use super::events::{EventRow, insert_events};
+use super::append::{AppendEvents, Conditions};
 use super::issuers::{lock_issuers, take_tokens};
-use super::{Store, StoreError, Take, Taken, chunks, in_tx};
+use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_writer, push_list};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
 use crate::domain::run::RunState;
@@ -65,34 +66,78 @@ impl Store {
     /// been answered, no token is recorded, and so none is made, on the strength of what was true
     /// before.
     pub async fn record(&self, batch: &[Entry]) -> Result<Vec<Outcome>, StoreError> {
-        let clients = distinct(batch, |entry| match &entry.authority {
-            Authority::Client(name) => Some(name.as_str()),
-            Authority::Run(_) | Authority::Workload => None,
-        });
-        let runs = distinct(batch, |entry| match &entry.authority {
-            Authority::Client(_) | Authority::Workload => None,
-            Authority::Run(id) => Some(id.as_str()),
-        });
+        if self.record_at_once(batch).await? {
+            return Ok(vec![Outcome::Recorded; batch.len()]);
+        }
+        loop {
+            match self.attempt(batch).await? {
+                Attempt::Done(outcomes) => return Ok(outcomes),
+                Attempt::OutlivesKey(version, until) => {
+                    self.raise_tokens_until(version, until).await?;
+                }
+            }
+        }
+    }
+
+    /// The case of every day, all by one statement: nothing is wrong with any entry of the batch, or
+    /// nothing is written. Whether it was.
+    async fn record_at_once(&self, batch: &[Entry]) -> Result<bool, StoreError> {
+        let Some(first) = batch.first() else {
+            return Ok(true);
+        };
+        let is_plain = |entry: &Entry| {
+            entry.version == first.version
+                && entry.take.is_none()
+                && entry.authority != Authority::Workload
+        };
+        if batch.len() > LARGEST || !batch.iter().all(is_plain) {
+            return Ok(false);
+        }
+        let (clients, runs) = authorities(batch);
+        let latest = |time: fn(&Event) -> Option<Timestamp>| {
+            let times = batch.iter().filter_map(|entry| time(&entry.event));
+            times.max().unwrap_or_default().0
+        };
+        let conditions = Conditions {
+            version: first.version.0,
+            until: latest(|event| event.expires_at),
+            runs: &runs,
+            now: latest(|event| Some(event.at)),
+            clients: &clients,
+        };
+        let events: Vec<&Event> = batch.iter().map(|entry| &entry.event).collect();
+        Ok(match self {
+            Self::Sqlite { write: pool, .. } => {
+                let mut connection = pool.acquire().await?;
+                connection.append_events_if(&events, conditions).await?
+            }
+            Self::Postgres { record: pool, .. } => {
+                let mut connection = pool.acquire().await?;
+                connection.append_events_if(&events, conditions).await?
+            }
+        })
+    }
+
+    async fn attempt(&self, batch: &[Entry]) -> Result<Attempt, StoreError> {
+        let (clients, runs) = authorities(batch);
         let lock = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
             Self::Sqlite { .. } => "",
-            Self::Postgres(_) => " FOR SHARE",
+            Self::Postgres { .. } => " FOR SHARE",
         };
-        in_tx!(self, |tx| {
-            for (version, until) in tokens_until(batch) {
-                const RAISE: &str = "UPDATE key_version SET tokens_until = $1 WHERE version = $2 AND tokens_until < $3";
-                let rounded = until.0.div_euclid(TOKENS_UNTIL_STEP) * TOKENS_UNTIL_STEP;
-                sqlx::query(RAISE)
-                    .bind(rounded + TOKENS_UNTIL_STEP)
-                    .bind(version.0)
-                    .bind(until.0)
-                    .execute(&mut *tx)
-                    .await?;
-            }
-            let mut query =
-                QueryBuilder::new("SELECT version FROM key_version WHERE state = 'active'");
+        in_tx!(@record self, |tx| {
+            let mut query = QueryBuilder::new(
+                "SELECT version, tokens_until FROM key_version WHERE state = 'active'",
+            );
             query.push(lock);
-            let signing: Option<i64> = query.build_query_scalar().fetch_optional(&mut *tx).await?;
+            let key: Option<(i64, i64)> = query.build_query_as().fetch_optional(&mut *tx).await?;
+            let signing = key.map(|(version, _)| version);
+            let until = latest_expiry(batch, signing);
+            if let Some((version, known_until)) = key
+                && let Some(until) = until.filter(|until| until.0 > known_until)
+            {
+                return Ok(Attempt::OutlivesKey(Version(version), until));
+            }
 
             // What is not recorded for want of a key takes nothing either.
             let takes: BTreeMap<_, _> = batch
@@ -105,25 +150,19 @@ impl Store {
             let revisions = lock_issuers!(self, tx, &takes);
 
             let mut known_clients = BTreeSet::new();
-            for chunk in chunks(&clients) {
-                let mut query = QueryBuilder::new("SELECT name FROM client WHERE name IN (");
-                let mut names = query.separated(", ");
-                for name in chunk {
-                    names.push_bind(*name);
-                }
-                query.push(") ORDER BY name").push(lock);
+            for chunk in clients.chunks(LARGEST) {
+                let mut query = QueryBuilder::new("SELECT name FROM client WHERE name IN ");
+                push_list!(query, chunk);
+                query.push(" ORDER BY name").push(lock);
                 let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *tx).await?;
                 known_clients.extend(rows);
             }
             let mut known_runs = BTreeMap::new();
-            for chunk in chunks(&runs) {
+            for chunk in runs.chunks(LARGEST) {
                 let mut query =
-                    QueryBuilder::new("SELECT id, expires_at, closed_at FROM run WHERE id IN (");
-                let mut ids = query.separated(", ");
-                for id in chunk {
-                    ids.push_bind(*id);
-                }
-                query.push(") ORDER BY id").push(lock);
+                    QueryBuilder::new("SELECT id, expires_at, closed_at FROM run WHERE id IN ");
+                push_list!(query, chunk);
+                query.push(" ORDER BY id").push(lock);
                 let rows: Vec<RunTimes> = query.build_query_as().fetch_all(&mut *tx).await?;
                 known_runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
             }
@@ -140,15 +179,41 @@ impl Store {
                     judge(entry, signing, &known_clients, &known_runs, taken)
                 })
                 .collect();
-            let events: Vec<Event> = batch
+            let events: Vec<Cow<'_, Event>> = batch
                 .iter()
                 .zip(&outcomes)
                 .filter_map(|(entry, outcome)| event_of(entry, *outcome))
                 .collect();
-            insert_events!(tx, &events);
-            outcomes
+            tx.append_events(&events).await?;
+            Attempt::Done(outcomes)
         })
     }
+
+    /// Remembers with a key how long its tokens live. Not in the transaction that writes their records:
+    /// it holds the key's row shared, as those of other replicas do.
+    async fn raise_tokens_until(
+        &self,
+        version: Version,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        const RAISE: &str =
+            "UPDATE key_version SET tokens_until = $1 WHERE version = $2 AND tokens_until < $1";
+        let rounded = until.0.div_euclid(TOKENS_UNTIL_STEP) * TOKENS_UNTIL_STEP;
+        on_writer!(self, |pool| sqlx::query(RAISE)
+            .bind(rounded + TOKENS_UNTIL_STEP)
+            .bind(version.0)
+            .execute(pool)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+}
+
+/// What came of one attempt to record a batch.
+enum Attempt {
+    Done(Vec<Outcome>),
+    /// A token would live longer than is remembered with its key. Nothing was recorded.
+    OutlivesKey(Version, Timestamp),
 }
 
 fn judge(
@@ -180,9 +245,9 @@ fn judge(
     }
 }
 
-fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
+fn event_of(entry: &Entry, outcome: Outcome) -> Option<Cow<'_, Event>> {
     let reason = match outcome {
-        Outcome::Recorded => return Some(entry.event.clone()),
+        Outcome::Recorded => return Some(Cow::Borrowed(&entry.event)),
         Outcome::NotSigning => return None,
         Outcome::ClientGone => "the client was removed",
         Outcome::TakenBefore => "the foreign token was taken before",
@@ -190,7 +255,7 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
         Outcome::RunEnded(RunState::Closed) => "the run is closed",
         Outcome::RunEnded(_) => "the run has passed its deadline",
     };
-    Some(Event {
+    Some(Cow::Owned(Event {
         kind: EventKind::TokenRefused,
         jti: None,
         kid: None,
@@ -200,7 +265,20 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Event> {
             None => reason.to_owned(),
         }),
         ..entry.event.clone()
-    })
+    }))
+}
+
+/// The clients and the runs in whose names the batch is minted, by id.
+fn authorities(batch: &[Entry]) -> (Vec<&str>, Vec<&str>) {
+    let clients = distinct(batch, |entry| match &entry.authority {
+        Authority::Client(name) => Some(name.as_str()),
+        Authority::Run(_) | Authority::Workload => None,
+    });
+    let runs = distinct(batch, |entry| match &entry.authority {
+        Authority::Client(_) | Authority::Workload => None,
+        Authority::Run(id) => Some(id.as_str()),
+    });
+    (clients, runs)
 }
 
 /// Sorted, so that two replicas take row locks in the same order.
@@ -213,15 +291,13 @@ fn distinct<'a>(batch: &'a [Entry], id: impl Fn(&'a Entry) -> Option<&'a str>) -
         .collect()
 }
 
-fn tokens_until(batch: &[Entry]) -> BTreeMap<Version, Timestamp> {
-    let mut until = BTreeMap::new();
-    for entry in batch {
-        if let Some(expires_at) = entry.event.expires_at {
-            let latest = until.entry(entry.version).or_insert(expires_at);
-            *latest = expires_at.max(*latest);
-        }
-    }
-    until
+/// When the last token of the batch by the key that signs expires.
+fn latest_expiry(batch: &[Entry], signing: Option<i64>) -> Option<Timestamp> {
+    batch
+        .iter()
+        .filter(|entry| signing == Some(entry.version.0))
+        .filter_map(|entry| entry.event.expires_at)
+        .max()
 }
 
 #[derive(FromRow)]

@@ -1,10 +1,12 @@
 //! Runs and their request tokens.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, QueryBuilder};
 
-use super::events::{EventRow, insert_events};
+use super::append::AppendEvents;
 use super::issuers::{lock_issuers, take_tokens};
-use super::{Store, StoreError, Take, Taken, in_tx, on_pool};
+use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_pool, push_list};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::domain::run::Run;
@@ -100,7 +102,7 @@ impl Store {
                 "SELECT 1 FROM client WHERE name = $1",
                 "SELECT 1 FROM client_secret WHERE hash = $1",
             ),
-            Self::Postgres(_) => (
+            Self::Postgres { .. } => (
                 "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
                 "SELECT 1 FROM client_secret WHERE hash = $1 FOR KEY SHARE",
             ),
@@ -141,7 +143,7 @@ impl Store {
                 .bind(word.as_ref().map(Word::issuer))
                 .execute(&mut *tx)
                 .await?;
-            insert_events!(tx, std::slice::from_ref(event));
+            tx.append_events(std::slice::from_ref(event)).await?;
             AddRun::Added
         })
     }
@@ -155,16 +157,28 @@ impl Store {
         row.map(Run::try_from).transpose()
     }
 
-    /// The run whose request token has this hash.
-    pub async fn find_run_by_token(&self, token_hash: &str) -> Result<Option<Run>, StoreError> {
-        const SQL: &str = "SELECT id, client, subject, organization_id, project_id, target_id, \
-             run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
-             FROM run WHERE token_hash = $1";
-        let row: Option<RunRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
-            .bind(token_hash)
-            .fetch_optional(pool)
-            .await)?;
-        row.map(Run::try_from).transpose()
+    /// The runs whose request tokens have these hashes, by hash; those that are nobody's are left out.
+    pub async fn find_runs_by_tokens(
+        &self,
+        hashes: &[String],
+    ) -> Result<HashMap<String, Result<Run, StoreError>>, StoreError> {
+        const SQL: &str = "SELECT token_hash, id, client, subject, organization_id, project_id, \
+             target_id, run_id, audiences, aws_session_tags, opened_at, expires_at, closed_at \
+             FROM run WHERE token_hash IN ";
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        let mut found = HashMap::new();
+        for hashes in hashes.chunks(LARGEST) {
+            let rows: Vec<TokenRow> = on_pool!(self, |pool| {
+                let mut query = QueryBuilder::new(SQL);
+                push_list!(query, hashes);
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            found.extend(
+                rows.into_iter()
+                    .map(|row| (row.token_hash, row.run.try_into())),
+            );
+        }
+        Ok(found)
     }
 
     /// The token with this id, if it was minted here.
@@ -241,11 +255,18 @@ impl Store {
                     subject: Some(run.workload.subject.to_string()),
                     ..Event::new(now, EventKind::RunClosed, actor.clone())
                 };
-                insert_events!(tx, &[event]);
+                tx.append_events(&[event]).await?;
             }
             run
         })
     }
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    token_hash: String,
+    #[sqlx(flatten)]
+    run: RunRow,
 }
 
 #[derive(FromRow)]

@@ -2,14 +2,18 @@
 //! and whether it still is one, is asked at each request, so what is removed is worth nothing at
 //! once on every replica.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
+use super::append::AppendEvents;
 use super::clients::ClientRow;
-use super::events::{EventRow, insert_events};
 use super::issuers::{lock_issuers, take_tokens};
-use super::{GIVE_UP_SOON, Store, StoreError, Take, Taken, in_tx, on_pool, on_writer};
+use super::{
+    GIVE_UP_SOON, LARGEST, Store, StoreError, Take, Taken, in_tx, on_pool, on_writer, push_list,
+};
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::secret::{AT_A_TIME, NewSecret, SecretInfo, USE_STEP};
@@ -30,6 +34,15 @@ pub enum OpenSession {
     ClientGone,
     /// The foreign token cannot be taken. Nothing was written.
     NotTaken(Taken),
+}
+
+/// A client, by one of its secrets.
+#[derive(Clone, Debug)]
+pub struct KnownSecret {
+    /// The client.
+    pub client: Arc<Client>,
+    /// What is known of the secret.
+    pub secret: SecretInfo,
 }
 
 impl Store {
@@ -55,7 +68,7 @@ impl Store {
         let known = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
             Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
-            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
+            Self::Postgres { .. } => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
         };
         in_tx!(self, |tx| {
             let known = sqlx::query(known).bind(client);
@@ -85,7 +98,7 @@ impl Store {
                 reason: Some(reason),
                 ..Event::new(now, EventKind::ClientSecretAdded, actor.clone())
             };
-            insert_events!(tx, &[event]);
+            tx.append_events(&[event]).await?;
             true
         })
     }
@@ -103,7 +116,7 @@ impl Store {
              issuer) VALUES ($1, $2, $3, $4, $5, $6)";
         let known = match self {
             Self::Sqlite { .. } => "SELECT 1 FROM client WHERE name = $1",
-            Self::Postgres(_) => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
+            Self::Postgres { .. } => "SELECT 1 FROM client WHERE name = $1 FOR KEY SHARE",
         };
         in_tx!(self, |tx| {
             let revisions = lock_issuers!(self, tx, &[take]);
@@ -124,7 +137,7 @@ impl Store {
                 .bind(&take.issuer)
                 .execute(&mut *tx)
                 .await?;
-            insert_events!(tx, std::slice::from_ref(event));
+            tx.append_events(std::slice::from_ref(event)).await?;
             OpenSession::Opened
         })
     }
@@ -148,21 +161,26 @@ impl Store {
         Ok(rows.into_iter().map(SecretInfo::from).collect())
     }
 
-    /// The client that has a secret with this hash, and what is known of the secret. It may have
-    /// expired: that is for the caller to judge.
-    pub async fn find_client_by_secret(
+    /// The clients that have secrets with these hashes, by hash; those that are nobody's are left out.
+    /// They may have expired: that is for the caller to judge.
+    pub async fn find_clients_by_secrets(
         &self,
-        hash: &str,
-    ) -> Result<Option<(Client, SecretInfo)>, StoreError> {
-        const SQL: &str = "SELECT name, grants, aws_session_tags, client.created_at, \
+        hashes: &[String],
+    ) -> Result<HashMap<String, Result<KnownSecret, StoreError>>, StoreError> {
+        const SQL: &str = "SELECT hash, name, grants, aws_session_tags, client.created_at, \
              client_secret.id, client_secret.created_at AS made_at, expires_at, last_used_at, issuer \
-             FROM client JOIN client_secret ON client_secret.client = client.name WHERE hash = $1";
-        let row: Option<KnownRow> = on_pool!(self, |pool| sqlx::query_as(SQL)
-            .bind(hash)
-            .fetch_optional(pool)
-            .await)?;
-        row.map(|KnownRow { client, secret }| Ok((client.try_into()?, secret.into())))
-            .transpose()
+             FROM client JOIN client_secret ON client_secret.client = client.name WHERE hash IN ";
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        let mut found = HashMap::new();
+        for hashes in hashes.chunks(LARGEST) {
+            let rows: Vec<KnownRow> = on_pool!(self, |pool| {
+                let mut query = QueryBuilder::new(SQL);
+                push_list!(query, hashes);
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            found.extend(rows.into_iter().map(KnownRow::known));
+        }
+        Ok(found)
     }
 
     /// Removes a secret of a client; whether it was there. The client's runs stay open.
@@ -183,7 +201,7 @@ impl Store {
                     reason: Some(reason),
                     ..Event::new(now, EventKind::ClientSecretRemoved, actor.clone())
                 };
-                insert_events!(tx, &[event]);
+                tx.append_events(&[event]).await?;
             }
             removed
         })
@@ -262,8 +280,19 @@ impl From<SecretRow> for SecretInfo {
 
 #[derive(FromRow)]
 struct KnownRow {
+    hash: String,
     #[sqlx(flatten)]
     client: ClientRow,
     #[sqlx(flatten)]
     secret: SecretRow,
+}
+
+impl KnownRow {
+    fn known(self) -> (String, Result<KnownSecret, StoreError>) {
+        let known = Client::try_from(self.client).map(|client| KnownSecret {
+            client: Arc::new(client),
+            secret: self.secret.into(),
+        });
+        (self.hash, known)
+    }
 }

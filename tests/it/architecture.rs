@@ -25,7 +25,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["domain", "clock", "metrics", "limits::throttle", "store"],
     ),
     ("keys", &["domain", "clock", "metrics", "store", "audit"]),
-    ("auth", &["domain", "clock", "expression", "store"]),
+    (
+        "auth",
+        &["domain", "clock", "expression", "store", "metrics"],
+    ),
     // The use case.
     (
         "mint",
@@ -144,7 +147,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     // Bounded tables, and networks.
     ("quick_cache::", &["limits"]),
     ("ipnet::", &["config"]),
-    ("tower_service::", &["server"]),
+    ("tikv_jemallocator::", &["main.rs"]),
+    ("tower_service::", &["http/shortcut.rs", "server"]),
     // Arguments, metrics and logs.
     ("clap::", &["cli"]),
     ("prometheus_client::", &["metrics.rs"]),

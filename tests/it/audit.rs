@@ -26,7 +26,7 @@ pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
                 held.push(Box::new(pool.acquire().await.unwrap()));
             }
         }
-        Store::Postgres(pool) => {
+        Store::Postgres { pool, .. } => {
             for _ in 0..pool.options().get_max_connections() {
                 held.push(Box::new(pool.acquire().await.unwrap()));
             }
@@ -238,7 +238,7 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
             .await
             .map(drop)
             .unwrap(),
-        Store::Postgres(pool) => sqlx::query(statement)
+        Store::Postgres { pool, .. } => sqlx::query(statement)
             .execute(pool)
             .await
             .map(drop)
@@ -279,7 +279,7 @@ async fn there_is_no_token_when_its_record_cannot_be_written() {
             .await
             .map(drop)
             .unwrap(),
-        Store::Postgres(pool) => sqlx::query(statement)
+        Store::Postgres { pool, .. } => sqlx::query(statement)
             .execute(pool)
             .await
             .map(drop)
@@ -384,7 +384,7 @@ async fn one_bad_event_does_not_take_others_with_it() {
         .await
         .map(drop)
         .unwrap(),
-        Store::Postgres(pool) => {
+        Store::Postgres { pool, .. } => {
             sqlx::query("ALTER TABLE event ADD CHECK (reason <> 'bad')")
                 .execute(pool)
                 .await

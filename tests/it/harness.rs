@@ -176,7 +176,7 @@ impl TestApp {
             .unwrap();
         Self {
             public: http::public(app.clone()),
-            admin: http::admin(app.clone()),
+            admin: http::admin(&app),
             app,
             database,
             _recorder: recorder,

@@ -85,7 +85,7 @@ async fn one_that_cannot_be_read_does_not_take_others_with_it() {
         Store::Sqlite { write: pool, .. } => {
             sqlx::query(spoil).execute(pool).await.map(drop).unwrap();
         }
-        Store::Postgres(pool) => sqlx::query(spoil).execute(pool).await.map(drop).unwrap(),
+        Store::Postgres { pool, .. } => sqlx::query(spoil).execute(pool).await.map(drop).unwrap(),
     }
     // A replica starts, and the other issuer's tokens are accepted.
     let replica = app.replica().await;

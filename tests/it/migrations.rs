@@ -114,7 +114,7 @@ async fn real(store: &Store) -> Tables {
         .fetch_all(pool)
         .await
         .unwrap(),
-        Store::Postgres(pool) => sqlx::query_as(
+        Store::Postgres { pool, .. } => sqlx::query_as(
             "SELECT c.table_name::TEXT, c.column_name::TEXT, c.data_type::TEXT \
              FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name \
              WHERE c.table_schema = 'public' AND NOT t.relispartition \
@@ -139,7 +139,7 @@ async fn applied(store: &Store) -> Vec<(i64, String)> {
     let sql = "SELECT version, description FROM _sqlx_migrations WHERE success ORDER BY installed_on, version";
     match store {
         Store::Sqlite { write: pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
-        Store::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
+        Store::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
     }
 }
 
@@ -287,7 +287,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
                VALUES (9999, 'from the future', TRUE, '', 0)";
     match &store {
         Store::Sqlite { write: pool, .. } => drop(sqlx::query(sql).execute(pool).await.unwrap()),
-        Store::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
+        Store::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.unwrap()),
     }
     let before = real(&store).await;
     let error = Store::connect(&database.url, 1).await.unwrap_err();

@@ -205,7 +205,7 @@ async fn an_operator_takes_the_lease_from_a_schedule_that_has_planned_already() 
         .await
         .unwrap()
         .unwrap();
-    let rotated = operator.app.rotation;
+    let rotated = operator.app.rotation.clone();
     rotated.rotate(&[], &by_operator(), START).await.unwrap();
     let late = schedule
         .app

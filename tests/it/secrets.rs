@@ -226,7 +226,7 @@ async fn hold_uses(app: &TestApp) -> Box<dyn std::any::Any> {
             other.execute("BEGIN IMMEDIATE").await.unwrap();
             Box::new(other)
         }
-        Store::Postgres(pool) => {
+        Store::Postgres { pool, .. } => {
             let mut tx = pool.begin().await.unwrap();
             let lock = "LOCK TABLE client_secret, operator IN EXCLUSIVE MODE";
             tx.execute(lock).await.unwrap();

@@ -17,7 +17,7 @@ use runmint::domain::run::Run;
 use runmint::domain::secret::NewSecret;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
-use runmint::store::{AddClient, AddRun, EventFilter, NewKey, Store, StoredEvent};
+use runmint::store::{AddClient, AddRun, EventFilter, KnownSecret, NewKey, Store, StoredEvent};
 
 use crate::foreign::{Key, kubernetes};
 use crate::harness::{AWS, Database, START};
@@ -144,4 +144,16 @@ async fn events(store: &Store, kind: EventKind) -> Vec<StoredEvent> {
         ..EventFilter::default()
     };
     store.events(&filter, 1_000).await.unwrap()
+}
+
+/// Whose secret has this hash.
+async fn by_secret(store: &Store, hash: &str) -> Option<KnownSecret> {
+    let found = store.find_clients_by_secrets(&[hash.to_owned()]).await;
+    found.unwrap().remove(hash).map(Result::unwrap)
+}
+
+/// Whose request token has this hash.
+async fn by_token(store: &Store, hash: &str) -> Option<Run> {
+    let found = store.find_runs_by_tokens(&[hash.to_owned()]).await;
+    found.unwrap().remove(hash).map(Result::unwrap)
 }

@@ -156,8 +156,10 @@ impl Log {
         });
         self.lined.start('\n');
         self.flat.start(' ');
-        for c in part.chars() {
-            self.lined.text.push(straight(c));
+        if part.is_ascii() {
+            self.lined.text.push_str(part);
+        } else {
+            self.lined.text.extend(part.chars().map(straight));
         }
         flatten(part, &mut self.flat.text);
     }
@@ -232,7 +234,8 @@ fn masked(line: &str, is_cut: bool) -> Cow<'_, str> {
     if word.len() >= least && word.chars().all(is_of_a_token) && !is_word(word) {
         return Cow::Owned(MASK.to_string());
     }
-    let Some(secret) = SECRET.as_ref() else {
+    // Few lines have one, and to ask that is cheaper than to ask where.
+    let Some(secret) = SECRET.as_ref().filter(|secret| secret.is_match(line)) else {
         return Cow::Borrowed(line);
     };
     secret.replace_all(line, |found: &Captures<'_>| {
@@ -270,6 +273,10 @@ fn steers(c: char) -> bool {
 }
 
 fn without_prefix(line: &str) -> &str {
+    // Most lines have none, which is seen from what they begin with.
+    if !line.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '[' | '#')) {
+        return line;
+    }
     let prefix = PREFIX.as_ref().and_then(|prefix| prefix.find(line));
     prefix.map_or(line, |prefix| &line[prefix.end()..])
 }
@@ -315,19 +322,25 @@ fn straight(c: char) -> char {
 fn flatten(part: &str, flat: &mut String) {
     let start = flat.len();
     let mut rest = part;
-    while let Some(c) = rest.chars().next() {
-        let after = rest.trim_start_matches('\\');
-        let (run, _) = rest.split_at(rest.len() - after.len());
-        let c = if run.is_empty() {
-            rest = &rest[c.len_utf8()..];
-            straight(c)
-        } else if let Some((meant, behind)) = meant(after) {
+    loop {
+        // Most of a log is plain words, and a word at a time is much faster than a character.
+        let (word, after) = rest.split_at(rest.bytes().take_while(|byte| is_plain(*byte)).count());
+        flat.push_str(word);
+        let Some(c) = after.chars().next() else {
+            break;
+        };
+        let c = if c == '\\' {
+            let escaped = after.trim_start_matches('\\');
+            let Some((meant, behind)) = meant(escaped) else {
+                flat.push_str(&after[..after.len() - escaped.len()]);
+                rest = escaped;
+                continue;
+            };
             rest = behind;
             meant
         } else {
-            rest = after;
-            flat.push_str(run);
-            continue;
+            rest = &after[c.len_utf8()..];
+            straight(c)
         };
         match c {
             '│' | '╷' | '╵' | '|' => blank(flat, start),
@@ -336,6 +349,11 @@ fn flatten(part: &str, flat: &mut String) {
         }
     }
     flat.truncate(flat.trim_end().len().max(start));
+}
+
+/// Whether it stands for itself, whatever is around it.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'|')
 }
 
 /// A blank, unless there is one.

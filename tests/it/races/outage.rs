@@ -18,7 +18,7 @@ enum Outage {
 impl Outage {
     async fn begin(database: &Database, store: &Store) -> Self {
         match store {
-            Store::Postgres(_) => {
+            Store::Postgres { .. } => {
                 let (server, name) = database.url.rsplit_once('/').unwrap();
                 let mut admin = PgConnection::connect(&format!("{server}/postgres"))
                     .await

@@ -100,7 +100,6 @@ impl World {
             let app = start(&settings, &store, START, skew).await;
             replicas.push(Replica { app, store, skew });
         }
-        let store = replicas[0].store.clone();
         let subject = "organization:acme:project:p:workspace:net-1:run_phase:apply";
         let audience = Audience::parse("audience", AWS).unwrap();
         let jwks = &replicas[0].app.keyring.current().jwks.bytes;
@@ -109,6 +108,7 @@ impl World {
             as_of: START,
             stuck_until: START,
         };
+        let caller = client(&replicas[0].app).await;
         Self {
             random: Random::new(seed),
             outside,
@@ -118,7 +118,7 @@ impl World {
             parties: [0, 5 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR]
                 .map(Party::new)
                 .into(),
-            caller: client(&store).await,
+            caller,
             workload: Workload::new(subject.parse().unwrap(), SentIds::default(), &[0; 16])
                 .unwrap(),
             audiences: [AllowedAudience {
@@ -418,7 +418,7 @@ async fn start(settings: &Settings, store: &Store, now: Timestamp, skew: i64) ->
     app
 }
 
-async fn client(store: &Store) -> CallingClient {
+async fn client(app: &App) -> CallingClient {
     let secret = Secret::generate(Kind::Client).unwrap();
     let client = Client {
         name: Name::parse("name", "atlantis").unwrap(),
@@ -433,8 +433,9 @@ async fn client(store: &Store) -> CallingClient {
             expires_at: None,
         },
     };
-    store.add_client(&add, &by_operator(), START).await.unwrap();
-    CallingClient::authenticate(secret.expose(), store, START)
+    let actor = by_operator();
+    app.store.add_client(&add, &actor, START).await.unwrap();
+    CallingClient::authenticate(secret.expose(), &app.lookup, START)
         .await
         .unwrap()
 }

@@ -1,5 +1,6 @@
 //! Clients and runs.
 
+use runmint::domain::client::Client;
 use runmint::domain::event::EventKind;
 use runmint::domain::grant::Grant;
 use runmint::domain::pattern::Pattern;
@@ -8,7 +9,9 @@ use runmint::domain::run::RunState;
 use runmint::domain::subject::SubjectForm;
 use runmint::store::{AddRun, RunFilter, StoreError};
 
-use super::{ACTOR, add_client, add_run, at, client, events, hash, opened, run};
+use super::{
+    ACTOR, add_client, add_run, at, by_secret, by_token, client, events, hash, opened, run,
+};
 use crate::harness::Database;
 
 #[tokio::test]
@@ -20,11 +23,10 @@ async fn a_client_is_found_by_its_name_and_by_its_secret() {
     add_client(&store, "buildkite").await;
     let expected = Some(add.client.clone());
     assert_eq!(store.find_client("atlantis").await.unwrap(), expected);
-    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
-    assert_eq!(by_secret.unwrap().map(|(client, _)| client), expected);
+    let known = by_secret(&store, &hash("atlantis")).await;
+    assert_eq!(known.map(|known| Client::clone(&known.client)), expected);
     assert_eq!(store.find_client("Atlantis").await.unwrap(), None);
-    let by_name = store.find_client_by_secret("atlantis").await;
-    assert_eq!(by_name.unwrap(), None);
+    assert!(by_secret(&store, "atlantis").await.is_none());
     let names: Vec<String> = store
         .clients()
         .await
@@ -44,8 +46,7 @@ async fn a_second_client_of_a_name_is_a_conflict() {
     again.secret.hash = "another".to_owned();
     let error = store.add_client(&again, &ACTOR, at(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)), "{error}");
-    let found = store.find_client_by_secret("another").await.unwrap();
-    assert_eq!(found, None);
+    assert!(by_secret(&store, "another").await.is_none());
     assert_eq!(events(&store, EventKind::ClientAdded).await.len(), 1);
 }
 
@@ -95,8 +96,7 @@ async fn a_client_goes_with_its_secrets_and_its_runs() {
             .await
             .unwrap()
     );
-    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
-    assert_eq!(by_secret.unwrap(), None);
+    assert!(by_secret(&store, &hash("atlantis")).await.is_none());
     let closed_at = async |id: &str| store.find_run(id).await.unwrap().unwrap().closed_at;
     assert_eq!(closed_at("1").await, Some(at(1)), "it was closed before");
     assert_eq!(closed_at("2").await, None, "it is another client's");
@@ -116,10 +116,9 @@ async fn a_run_reads_back_as_it_was_opened() {
     add_client(&store, "atlantis").await;
     let expected = Some(add_run(&store, "1", "atlantis").await);
     assert_eq!(store.find_run("1").await.unwrap(), expected);
-    let by_token = store.find_run_by_token(&hash("1")).await.unwrap();
-    assert_eq!(by_token, expected);
+    assert_eq!(by_token(&store, &hash("1")).await, expected);
     assert_eq!(store.find_run("2").await.unwrap(), None);
-    assert_eq!(store.find_run_by_token("1").await.unwrap(), None);
+    assert_eq!(by_token(&store, "1").await, None);
 }
 
 #[tokio::test]
@@ -172,4 +171,29 @@ async fn runs_come_newest_first_a_page_at_a_time() {
     };
     assert_eq!(ids(open_at(3_599), 9).await, ["4", "2", "1"]);
     assert_eq!(ids(open_at(3_600), 9).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn many_are_found_by_one_question_each_by_its_own_secret() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let mut tokens = Vec::new();
+    for number in 0..300 {
+        let run = run(&format!("run-{number}"), "atlantis");
+        let token = format!("token-{number}");
+        let added = store.add_run(&run, &token, None, &opened(&run)).await;
+        assert_eq!(added.unwrap(), AddRun::Added);
+        tokens.push(token);
+    }
+    for count in [0, 1, 2, 3, 255, 256, 257, 300] {
+        let mut asked = tokens[..count].to_vec();
+        // Also what is nobody's, and the same one twice.
+        asked.push("nobody".to_owned());
+        asked.extend(tokens.first().cloned());
+        let found = store.find_runs_by_tokens(&asked).await.unwrap();
+        assert_eq!(found.len(), count.max(1));
+        for (token, run) in found {
+            assert_eq!(run.unwrap().id, token.replace("token", "run"));
+        }
+    }
 }

@@ -246,7 +246,7 @@ async fn an_open_run_outlives_maintenance() {
 #[tokio::test]
 async fn partitions_are_made_ahead_filled_and_dropped() {
     let store = Database::new().await.store().await;
-    let Store::Postgres(pool) = &store else {
+    let Store::Postgres { pool, .. } = &store else {
         return;
     };
     let rows = async |table: &str| -> i64 {

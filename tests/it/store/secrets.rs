@@ -4,7 +4,7 @@ use runmint::domain::event::{Event, EventKind};
 use runmint::domain::secret::{NewSecret, SecretInfo};
 use runmint::store::{AddRun, OpenSession, Store, StoreError, Take, Taken, Word};
 
-use super::{ACTOR, add_client, add_issuer, at, events, hash, opened, run};
+use super::{ACTOR, add_client, add_issuer, at, by_secret, events, hash, opened, run};
 use crate::harness::{Database, START};
 
 fn secret(hash: &str, expires_at: Option<i64>) -> NewSecret {
@@ -99,8 +99,9 @@ async fn a_client_has_two_secrets_and_no_third() {
             issuer: None,
         }
     );
-    let (client, info) = store.find_client_by_secret("two").await.unwrap().unwrap();
-    assert_eq!((client.name.as_str(), &info), ("atlantis", &listed[1]));
+    let known = by_secret(&store, "two").await.unwrap();
+    assert_eq!(known.client.name.as_str(), "atlantis");
+    assert_eq!(known.secret, listed[1]);
 
     assert!(add(&store, &secret("three", None), 50).await.unwrap());
     let named = ["hash of atla", "two", "three"];
@@ -181,8 +182,7 @@ async fn a_secret_is_removed_from_its_own_client_alone() {
     assert!(remove("atlantis", "hash of atla").await);
     assert!(!remove("atlantis", "hash of atla").await);
     assert_eq!(ids(&store, 2).await, ["two"]);
-    let by_secret = store.find_client_by_secret(&hash("atlantis")).await;
-    assert_eq!(by_secret.unwrap(), None);
+    assert!(by_secret(&store, &hash("atlantis")).await.is_none());
     assert_eq!(
         events(&store, EventKind::ClientSecretRemoved).await.len(),
         1
@@ -226,7 +226,7 @@ async fn short_lived_secrets_are_none_of_the_two_and_vanish_when_they_expire() {
             let insert = sqlx::query(sql).bind(made).bind(ends);
             insert.execute(write).await.map(drop).unwrap();
         }
-        Store::Postgres(pool) => {
+        Store::Postgres { pool, .. } => {
             let insert = sqlx::query(sql).bind(made).bind(ends);
             insert.execute(pool).await.map(drop).unwrap();
         }
@@ -234,8 +234,7 @@ async fn short_lived_secrets_are_none_of_the_two_and_vanish_when_they_expire() {
     assert!(add(&store, &secret("two", None), 1).await.unwrap());
     assert_eq!(ids(&store, 59).await, ["hash of atla", "two", "session"]);
     assert_eq!(ids(&store, 60).await, ["hash of atla", "two"]);
-    let found = store.find_client_by_secret("session").await.unwrap();
-    let (_, info) = found.unwrap();
+    let info = by_secret(&store, "session").await.unwrap().secret;
     assert_eq!(info.issuer.as_deref(), Some("github"));
     assert!(info.is_expired(at(60)) && !info.is_expired(at(59)));
 }

@@ -1,0 +1,135 @@
+//! Finds out whose secret it is: one question to the database for all who ask at that moment.
+//!
+//! Nothing is remembered, so what is removed is worth nothing at once. While one question is under way
+//! the next gathers; nobody waits for a timer.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::run::Run;
+use crate::metrics::Metrics;
+use crate::store::{KnownSecret, Store, StoreError};
+
+/// Looks secrets up by their hashes.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    clients: Asking<KnownSecret>,
+    runs: Asking<Run>,
+}
+
+/// A way to the worker that asks for one kind of things.
+#[derive(Clone, Debug)]
+struct Asking<T>(mpsc::Sender<Question<T>>);
+
+/// Whose secret has this hash, and who wants to know it.
+#[derive(Debug)]
+struct Question<T> {
+    hash: String,
+    answer: oneshot::Sender<Result<Option<Arc<T>>, Arc<StoreError>>>,
+}
+
+/// What the database knows, by hash. A row that says something unknown is a failure of its own only.
+type Found<T> = Result<HashMap<String, Result<T, StoreError>>, StoreError>;
+
+/// As many wait at most; the next is told to come back.
+const QUEUE: usize = 4_096;
+
+/// As many are asked for at once.
+const BATCH: usize = 256;
+
+/// A database that takes longer counts as down: callers are told so while they still listen.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Lookup {
+    /// Starts the workers; they end with the last clone of this.
+    pub fn start(store: &Store, metrics: &Metrics) -> Self {
+        let (of_clients, of_runs) = (store.clone(), store.clone());
+        Self {
+            clients: Asking::start(metrics.clone(), move |hashes| {
+                let store = of_clients.clone();
+                Box::pin(async move { store.find_clients_by_secrets(&hashes).await })
+            }),
+            runs: Asking::start(metrics.clone(), move |hashes| {
+                let store = of_runs.clone();
+                Box::pin(async move { store.find_runs_by_tokens(&hashes).await })
+            }),
+        }
+    }
+
+    /// The client that has a secret with this hash, and what is known of the secret.
+    pub(super) async fn client(
+        &self,
+        hash: String,
+    ) -> Result<Option<Arc<KnownSecret>>, StoreError> {
+        self.clients.ask(hash).await
+    }
+
+    /// The run whose request token has this hash.
+    pub(super) async fn run(&self, hash: String) -> Result<Option<Arc<Run>>, StoreError> {
+        self.runs.ask(hash).await
+    }
+}
+
+impl<T: Send + Sync + 'static> Asking<T> {
+    fn start(
+        metrics: Metrics,
+        find: impl Fn(Vec<String>) -> Pin<Box<dyn Future<Output = Found<T>> + Send>> + Send + 'static,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(work(waiting, metrics, find));
+        Self(queue)
+    }
+
+    async fn ask(&self, hash: String) -> Result<Option<Arc<T>>, StoreError> {
+        let (answer, found) = oneshot::channel();
+        let question = Question { hash, answer };
+        self.0.try_send(question).map_err(|_| StoreError::Timeout)?;
+        let found = found.await.map_err(|_| StoreError::Timeout)?;
+        found.map_err(StoreError::Shared)
+    }
+}
+
+async fn work<T: Send + Sync + 'static>(
+    mut waiting: mpsc::Receiver<Question<T>>,
+    metrics: Metrics,
+    find: impl Fn(Vec<String>) -> Pin<Box<dyn Future<Output = Found<T>> + Send>>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        batch.retain(|question| !question.answer.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
+        let hashes = batch.iter().map(|question| question.hash.clone()).collect();
+        // In a task of its own: if that panics, the worker goes on.
+        let asked = tokio::spawn(tokio::time::timeout(TIMEOUT, find(hashes)));
+        let found = match asked.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Timeout),
+        };
+        match found {
+            Ok(found) => {
+                // Several may have shown the same one.
+                let found: HashMap<String, Result<Arc<T>, Arc<StoreError>>> = found
+                    .into_iter()
+                    .map(|(hash, found)| (hash, found.map(Arc::new).map_err(Arc::new)))
+                    .collect();
+                for Question { hash, answer } in batch.drain(..) {
+                    // Whoever has gone away needs no answer.
+                    let _ = answer.send(found.get(&hash).cloned().transpose());
+                }
+            }
+            Err(error) => {
+                metrics.store_failed("authenticate");
+                let error = Arc::new(error);
+                for Question { answer, .. } in batch.drain(..) {
+                    let _ = answer.send(Err(Arc::clone(&error)));
+                }
+            }
+        }
+    }
+}
