@@ -26,6 +26,11 @@ use runmint::domain::time::Timestamp;
 use runmint::keys::keyring::Keyring;
 use runmint::keys::seal::{Sealer, SealingKey};
 use runmint::keys::signer::{GeneratedKey, Signer};
+use tikv_jemallocator::Jemalloc;
+
+// As runmint's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// As long as the claims of an ordinary run.
 const PAYLOAD: usize = 760;

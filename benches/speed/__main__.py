@@ -1,6 +1,7 @@
 """Measures runmint and writes what it finds; `script/bench` builds what it needs and calls it."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def speed(bench: Bench, postgres: Postgres) -> None:
-    startup.measure(bench, postgres)
+    with bench.part("Start to ready"):
+        startup.measure(bench, postgres)
     documents.measure(bench, postgres)
     mint.measure(bench, postgres)
 
@@ -41,6 +43,8 @@ PARTS: dict[str, Callable[[Bench, Postgres], None]] = {
 
 def main() -> int:
     arguments = parse()
+    # As Ctrl-C does: whatever was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = Results(tell=lambda line: print(line, file=sys.stderr, flush=True))
     described = machine.describe(ROOT)
     results.setup = {
@@ -62,7 +66,7 @@ def main() -> int:
                       arguments.target, Path(folder), arguments.quick, arguments.seconds, results)
         with running(bench.postgres()) as postgres:
             for part in arguments.parts:
-                with bench.part(part):
+                with bench.part(part, watched=part == "soak"):
                     PARTS[part](bench, postgres)
     text = report.table(results, described)
     print(text, end="")

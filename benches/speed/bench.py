@@ -63,17 +63,17 @@ class Bench:
         return self.folder / f"{self._made:03d}-{what}"
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """What cannot be measured is said, and does not take the rest with it."""
+    def part(self, name: str, *, watched: bool = True) -> Iterator[None]:
+        """What cannot be measured is said, and does not take the rest with it. So is what others
+        disturbed, but where a part within or around this one is watched for that."""
         self.results.tell(name)
-        others, known = Others(), len(self.results.disturbed)
+        others = Others()
         try:
             yield
         except (Failed, OSError) as error:
             self.results.fail(f"{name}: {error}")
         share = others.share()
-        # Not once more for what holds parts.
-        if share > QUIET and known == len(self.results.disturbed):
+        if watched and share > QUIET:
             self.results.disturbed[name] = share
             self.results.tell(f"  disturbed: {share:.0%} of the processor was not ours")
 

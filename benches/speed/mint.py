@@ -75,7 +75,7 @@ def block(target: Target) -> None:
                wanted=1 if target.algorithm == "ES256" else None)
     target.add("GET /v1/token, HTTP/2, 8 connections of 16",
                multiplexed(server.url, runs[0], bench.seconds))
-    with bench.part(f"{target.group}, latency"):
+    with bench.part(f"{target.group}, latency", watched=False):
         latency(target, runs[0], best)
     add_memory(target, at_rest, memory.highest())
 

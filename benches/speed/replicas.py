@@ -19,7 +19,7 @@ CONNECTIONS = 96
 def measure(bench: Bench, postgres: Postgres) -> None:
     for algorithm in KINDS:
         for count in (1, 2, 3):
-            with bench.part(f"{count} replicas, {algorithm}"):
+            with bench.part(f"Replicas, {algorithm}: {count} of them"):
                 with_replicas(bench, postgres, algorithm, count)
 
 
