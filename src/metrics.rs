@@ -140,7 +140,7 @@ impl Default for Metrics {
         };
         series.registry = series.register();
         // There from the start, or the first failure would not be seen as an increase.
-        for operation in ["maintain", "note", "record", "refresh_keys"] {
+        for operation in ["authenticate", "maintain", "note", "record", "refresh_keys"] {
             let labels = OperationLabels { operation };
             drop(series.store_errors.get_or_create(&labels));
         }

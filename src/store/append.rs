@@ -82,30 +82,23 @@ impl AppendEvents for SqliteConnection {
         events: &[E],
         conditions: Conditions<'_>,
     ) -> Result<bool, sqlx::Error> {
-        let Conditions {
-            version,
-            until,
-            runs,
-            now,
-            clients,
-        } = conditions;
         let mut query = rows(events);
         query
             .push(" AND EXISTS (SELECT 1 FROM key_version WHERE state = 'active' AND version = ")
-            .push_bind(version)
+            .push_bind(conditions.version)
             .push(" AND tokens_until >= ")
-            .push_bind(until)
+            .push_bind(conditions.until)
             .push(") AND ")
-            .push_bind(count(runs))
+            .push_bind(count(conditions.runs))
             .push(" = (SELECT COUNT(*) FROM run WHERE closed_at IS NULL AND expires_at > ")
-            .push_bind(now)
+            .push_bind(conditions.now)
             .push(" AND id IN ");
-        push_list!(query, runs);
+        push_list!(query, conditions.runs);
         query
             .push(") AND ")
-            .push_bind(count(clients))
+            .push_bind(count(conditions.clients))
             .push(" = (SELECT COUNT(*) FROM client WHERE name IN ");
-        push_list!(query, clients);
+        push_list!(query, conditions.clients);
         query.push(")");
         let written = query.build().execute(self).await?.rows_affected();
         Ok(written > 0)
@@ -127,34 +120,30 @@ impl AppendEvents for PgConnection {
         conditions: Conditions<'_>,
     ) -> Result<bool, sqlx::Error> {
         // Who changes one of these rows waits for the locks, or is waited for and then seen as it is
-        // afterwards. Sorted, so that two replicas lock in the same order.
+        // afterwards. The key, the clients, the runs, each asked for by the next, and sorted: whoever
+        // locks several does it in this order.
         const INSERT: &str = concat!(
             "WITH signing AS (SELECT version FROM key_version WHERE state = 'active' \
              AND version = $13 AND tokens_until >= $14 FOR SHARE), \
-             open_run AS (SELECT id FROM run WHERE id = ANY($15) AND closed_at IS NULL \
-             AND expires_at > $16 ORDER BY id FOR SHARE), \
-             known_client AS (SELECT name FROM client WHERE name = ANY($17) ORDER BY name FOR SHARE) ",
+             known_client AS (SELECT name FROM client WHERE name = ANY($15) \
+             AND EXISTS (SELECT 1 FROM signing) ORDER BY name FOR SHARE), \
+             open_run AS (SELECT id FROM run WHERE id = ANY($17) AND closed_at IS NULL \
+             AND expires_at > $18 AND (SELECT COUNT(*) FROM known_client) = $16 \
+             ORDER BY id FOR SHARE) ",
             insert_columns!(),
             " SELECT new.* FROM signing, ",
             unnest!(),
-            " WHERE (SELECT COUNT(*) FROM open_run) = $18 \
-             AND (SELECT COUNT(*) FROM known_client) = $19"
+            " WHERE (SELECT COUNT(*) FROM known_client) = $16 \
+             AND (SELECT COUNT(*) FROM open_run) = $19"
         );
-        let Conditions {
-            version,
-            until,
-            runs,
-            now,
-            clients,
-        } = conditions;
         let written = columns(INSERT, events)
-            .bind(version)
-            .bind(until)
-            .bind(runs)
-            .bind(now)
-            .bind(clients)
-            .bind(count(runs))
-            .bind(count(clients))
+            .bind(conditions.version)
+            .bind(conditions.until)
+            .bind(conditions.clients)
+            .bind(count(conditions.clients))
+            .bind(conditions.runs)
+            .bind(conditions.now)
+            .bind(count(conditions.runs))
             .execute(self)
             .await?
             .rows_affected();

@@ -200,7 +200,8 @@ impl Store {
                         })
                 };
                 let record = of(1).connect_lazy_with(options.clone());
-                let pool = of(connections - 1).connect_with(options.clone()).await;
+                let others = connections.saturating_sub(1);
+                let pool = of(others).connect_with(options.clone()).await;
                 let pool = match pool {
                     // The pool has tried again and again; a single connection says why in vain.
                     Err(sqlx::Error::PoolTimedOut) => {

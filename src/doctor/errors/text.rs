@@ -274,7 +274,7 @@ fn steers(c: char) -> bool {
 
 fn without_prefix(line: &str) -> &str {
     // Most lines have none, which is seen from what they begin with.
-    if !line.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '[' | '#')) {
+    if !line.starts_with(|c: char| c.is_numeric() || matches!(c, '[' | '#')) {
         return line;
     }
     let prefix = PREFIX.as_ref().and_then(|prefix| prefix.find(line));
@@ -428,6 +428,14 @@ mod tests {
         assert_eq!(flat(r"[\w+=,.@-]* \u0007 \"), r"[\w+=,.@-]* \u0007 \");
         assert_eq!(flat("“a” ‘b’"), "\"a\" 'b'");
         assert_eq!(flat(r"\\w \"), r"\\w \");
+    }
+
+    #[test]
+    fn there_is_one_blank_between_words_whatever_stands_there() {
+        assert_eq!(
+            flat("a\u{b}b\u{a0} c|│ | d \\n\\t e\u{1}f"),
+            "a b c d e\u{1}f"
+        );
     }
 
     #[test]

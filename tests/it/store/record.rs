@@ -189,3 +189,43 @@ async fn when_a_close_was_answered_no_token_is_recorded() {
         assert_eq!(minted, after, "round {round}");
     }
 }
+
+/// A removal locks the client and then its runs. A batch for both that took them the other way round
+/// would wait for it, and it for the batch, until the database ends one of the two.
+#[tokio::test]
+async fn a_batch_takes_clients_before_their_runs() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let batch = [
+        entry(1, of_run("1"), at(1), at(60)),
+        entry(1, of_client("atlantis"), at(1), at(60)),
+    ];
+    // So that the key knows how long its tokens live, and the next batch is the one of every day.
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 2]);
+
+    let mut removal = pool.begin().await.unwrap();
+    let client = sqlx::query("SELECT 1 FROM client WHERE name = 'atlantis' FOR UPDATE");
+    client.execute(&mut *removal).await.unwrap();
+    let recording = {
+        let store = store.clone();
+        tokio::spawn(async move { store.record(&batch).await })
+    };
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+        == 0
+    {
+        assert!(!recording.is_finished(), "it waits for no client");
+    }
+    let run = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR UPDATE NOWAIT");
+    run.execute(&mut *removal).await.unwrap();
+    removal.commit().await.unwrap();
+    assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 2]);
+}
