@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::batch::gather;
 use crate::domain::event::Event;
 use crate::limits::throttle::Throttle;
 use crate::metrics::Metrics;
@@ -193,7 +194,7 @@ async fn work(
     failing: Arc<AtomicBool>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    while gather(&mut waiting, &mut batch, BATCH).await > 0 {
         // Whoever has gone away gets no token, so there is nothing to record.
         batch.retain(|pending| !pending.answer.is_closed());
         if batch.is_empty() {

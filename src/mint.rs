@@ -32,6 +32,9 @@ fn token_id(now: Timestamp) -> String {
     Uuid::new_v7(at).to_string()
 }
 
+/// Bytes that the claims of most tokens fit into.
+const PAYLOAD: usize = 1_024;
+
 /// Mints tokens.
 #[derive(Clone, Debug)]
 pub struct Mint {
@@ -317,9 +320,10 @@ impl Mint {
                     aws_session_tags: order.aws_session_tags,
                 },
             );
-            let signed = serde_json::to_vec(&claims)
+            let mut payload = Vec::with_capacity(PAYLOAD);
+            let signed = serde_json::to_writer(&mut payload, &claims)
                 .ok()
-                .and_then(|payload| signer.sign(&payload).ok())
+                .and_then(|()| signer.sign(&payload).ok())
                 .filter(|signed| keyring.verifies(signed));
             match signed {
                 Some(signed) => token.token = signed,

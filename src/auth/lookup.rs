@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::batch::gather;
 use crate::domain::run::Run;
 use crate::metrics::Metrics;
 use crate::store::{KnownSecret, Store, StoreError};
@@ -99,7 +100,7 @@ async fn work<T: Send + Sync + 'static>(
     find: impl Fn(Vec<String>) -> Pin<Box<dyn Future<Output = Found<T>> + Send>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    while gather(&mut waiting, &mut batch, BATCH).await > 0 {
         batch.retain(|question| !question.answer.is_closed());
         if batch.is_empty() {
             continue;

@@ -1,41 +1,62 @@
 //! What goes around every route: request id, log line, counting, limits, and errors in one shape.
 
-use std::any::Any;
+use std::convert::Infallible;
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_layer::Layer;
+use tower_service::Service;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::attempt::CallerAddress;
 use super::error::Problem;
+use super::shortcut::Shortcut;
 use crate::app::App;
 use crate::limits::Limit as Bound;
-use crate::limits::shares::{Full, Shares};
+use crate::limits::shares::{Full, Share, Shares};
 use crate::metrics::{Metrics, ResponseLabels};
 
 /// The request's id: taken from the caller if it is a sane one, made otherwise.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
+/// The answer of a service, on its way.
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts everything around a listener's routes.
-pub(super) fn around(router: Router, around: Around) -> Router {
+pub(super) fn around(router: Router, around: Around, shortcut: Option<Shortcut>) -> Router {
     let fallback = || async { Problem::not_found("URL") };
-    router
+    let routes = router
         .fallback(fallback)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(around, observe))
+        .method_not_allowed_fallback(wrong_method);
+    Router::new().fallback_service(Observed {
+        around,
+        shortcut,
+        routes,
+    })
+}
+
+/// Names, logs and counts every request, and renders what went wrong.
+#[derive(Clone)]
+struct Observed {
+    around: Around,
+    shortcut: Option<Shortcut>,
+    routes: Router,
 }
 
 /// What is around the routes of one listener.
@@ -96,36 +117,65 @@ pub(super) fn request_id_of(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// Names, logs and counts a request, and renders what went wrong.
-async fn observe(State(around): State<Around>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id_of(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let method = request.method().clone();
-    let path = tracing::enabled!(tracing::Level::DEBUG).then(|| shown(request.uri().path()));
-    let span = tracing::info_span!("request", request.id = id);
-    async {
-        let response = next.run(request).await;
-        let problem = problem_of(&response);
-        if response.status() == StatusCode::TOO_MANY_REQUESTS
-            && let Ok(_pause) = around.pauses.try_acquire()
-        {
-            tokio::time::sleep(PAUSE).await;
-        }
-        let mut response = problem.map_or(response, |problem| problem.render(&id));
-        around.answered(&mut response, &id);
-        tracing::debug!(
-            http.listener = around.listener,
-            http.method = %method,
-            http.path = path,
-            http.status = response.status().as_u16(),
-            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "answered"
-        );
-        response
+impl Service<Request> for Observed {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // As a router, it always is.
+        Poll::Ready(Ok(()))
     }
-    .instrument(span)
-    .await
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let started = Instant::now();
+        let id = request_id_of(request.headers());
+        if let Some(shortcut) = &self.shortcut
+            && let Some(mut response) = shortcut.answer(&request)
+        {
+            self.around.answered(&mut response, &id);
+            tracing::debug!(
+                http.listener = self.around.listener,
+                http.method = %request.method(),
+                http.path = request.uri().path(),
+                http.status = response.status().as_u16(),
+                request.id = id,
+                "answered"
+            );
+            return Box::pin(ready(Ok(response)));
+        }
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let method = request.method().clone();
+        let path = tracing::enabled!(tracing::Level::DEBUG).then(|| shown(request.uri().path()));
+        let span = tracing::info_span!("request", request.id = id);
+        let (around, mut routes) = (self.around.clone(), self.routes.clone());
+        let answered = async move {
+            // Outermost: also what a layer does may panic.
+            let response = AssertUnwindSafe(async { routes.call(request).await }).catch_unwind();
+            let response = match response.await {
+                Ok(Ok(response)) => response,
+                Err(_panic) => panicked(),
+            };
+            let problem = problem_of(&response);
+            if response.status() == StatusCode::TOO_MANY_REQUESTS
+                && let Ok(_pause) = around.pauses.try_acquire()
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let mut response = problem.map_or(response, |problem| problem.render(&id));
+            around.answered(&mut response, &id);
+            tracing::debug!(
+                http.listener = around.listener,
+                http.method = %method,
+                http.path = path,
+                http.status = response.status().as_u16(),
+                elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "answered"
+            );
+            Ok(response)
+        };
+        Box::pin(answered.instrument(span))
+    }
 }
 
 /// The problem that a route answered with, also when a library answered without one of ours.
@@ -176,7 +226,7 @@ fn is_sane(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
 }
 
-fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked() -> Response {
     tracing::error!("a handler panicked; this is a bug");
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -187,7 +237,7 @@ fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     .into_response()
 }
 
-/// Bounds how many requests are worked on at once, and for how long.
+/// Bounds how large requests are, how many are worked on at once, and for how long.
 pub(super) fn limit(app: &App) -> Limit {
     Limit {
         places: Shares::new(app.settings.server.max_concurrency),
@@ -195,26 +245,71 @@ pub(super) fn limit(app: &App) -> Limit {
     }
 }
 
-/// The bound of one listener.
+/// The bounds of one listener.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
     places: Arc<Shares>,
     app: App,
 }
 
-/// See [`limit`].
-pub(super) async fn limited(State(limit): State<Limit>, request: Request, next: Next) -> Response {
-    let Limit { places, app } = &limit;
-    let (mut parts, body) = request.into_parts();
-    let caller = CallerAddress::of(&parts, app);
-    if let Err(exceeded) = app.limits.request_from(caller.0, app.clock.now()) {
-        return Problem::from(exceeded).into_response();
+/// A route within the bounds.
+#[derive(Clone, Debug)]
+pub(super) struct Limited<S> {
+    limit: Limit,
+    route: S,
+}
+
+impl<S> Layer<S> for Limit {
+    type Service = Limited<S>;
+
+    fn layer(&self, route: S) -> Limited<S> {
+        Limited {
+            limit: self.clone(),
+            route,
+        }
     }
-    let _place = match places.take(Some(caller.0)) {
-        Ok(place) => place,
-        Err(full) => {
+}
+
+impl<S> Service<Request> for Limited<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.route.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (place, request) = match self.limit.admit(request) {
+            Ok(admitted) => admitted,
+            Err(problem) => return Box::pin(ready(Ok(problem.into_response()))),
+        };
+        let within = self.limit.app.settings.server.request_timeout.0;
+        let answer = tokio::time::timeout(within, self.route.call(request));
+        Box::pin(async move {
+            let _place = place;
+            answer.await.unwrap_or_else(|_| {
+                let late = "the answer took longer than `server.request_timeout`";
+                Ok(Problem::unavailable(late).into_response())
+            })
+        })
+    }
+}
+
+impl Limit {
+    /// Gives a request its place, and its caller's address.
+    fn admit(&self, request: Request) -> Result<(Share, Request), Problem> {
+        let Self { places, app } = self;
+        let (mut parts, body) = request.into_parts();
+        let caller = CallerAddress::of(&parts, app);
+        app.limits.request_from(caller.0, app.clock.now())?;
+        let place = places.take(Some(caller.0)).map_err(|full| {
             app.limits.turned_away(Bound::Concurrency);
-            return Problem::unavailable(match full {
+            Problem::unavailable(match full {
                 Full::All => "more requests are under way than `server.max_concurrency`",
                 Full::Half => {
                     "more requests of this address are under way than half of \
@@ -222,15 +317,22 @@ pub(super) async fn limited(State(limit): State<Limit>, request: Request, next: 
                 }
             })
             .retry_after(1)
-            .into_response();
-        }
-    };
-    parts.extensions.insert(caller);
-    let request = Request::from_parts(parts, body);
-    tokio::time::timeout(app.settings.server.request_timeout.0, next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            Problem::unavailable("the answer took longer than `server.request_timeout`")
-                .into_response()
-        })
+        })?;
+        parts.extensions.insert(caller);
+        let body = bounded(body, app.settings.server.max_body).ok_or_else(too_large)?;
+        Ok((place, Request::from_parts(parts, body)))
+    }
+}
+
+/// A body of so many bytes at most; nothing if it says itself that it is larger.
+fn bounded(body: Body, max: usize) -> Option<Body> {
+    let size = body.size_hint();
+    if size.lower() > u64::try_from(max).unwrap_or(u64::MAX) {
+        return None;
+    }
+    Some(if size.exact() == Some(0) {
+        body
+    } else {
+        Body::new(http_body_util::Limited::new(body, max))
+    })
 }

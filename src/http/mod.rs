@@ -22,10 +22,9 @@ mod workload;
 
 pub use axum::Router;
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::routing::get;
 use tower_http::cors::{Any, CorsLayer};
-use tower_http::limit::RequestBodyLimitLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -61,13 +60,11 @@ pub fn public(app: App) -> Router {
         .routes(routes!(runs::close))
         .routes(routes!(tokens::mint))
         .routes(routes!(request::github, request::azure_devops));
-    let limited = from_fn_with_state(layers::limit(&app), layers::limited);
-    let max_body = RequestBodyLimitLayer::new(app.settings.server.max_body);
+    let limit = layers::limit(&app);
     let oauth = oauth
-        .layer(limited.clone())
-        .layer(max_body)
+        .layer(limit.clone())
         .layer(from_fn(oauth_error::in_this_form));
-    let api = api.layer(limited).layer(max_body);
+    let api = api.layer(limit);
     let health = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));
@@ -89,7 +86,7 @@ pub fn public(app: App) -> Router {
             .merge(health.split_for_parts().0.with_state(app.clone())),
     };
     let around = Around::new("public", &app);
-    Shortcut::before(layers::around(router, around.clone()), around, app)
+    layers::around(router, around, Some(Shortcut::new(app)))
 }
 
 /// What operators see.
@@ -130,8 +127,7 @@ pub fn admin(app: &App) -> Router {
         .routes(routes!(admin::events::list))
         .routes(routes!(tfe::rotate_key))
         .routes(routes!(tfe::trim_key))
-        .layer(from_fn_with_state(layers::limit(app), layers::limited))
-        .layer(RequestBodyLimitLayer::new(app.settings.server.max_body));
+        .layer(layers::limit(app));
     let (router, description) = api
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -140,5 +136,5 @@ pub fn admin(app: &App) -> Router {
         .route("/metrics", get(metrics::metrics))
         .merge(openapi::route(&description))
         .with_state(app.clone());
-    layers::around(router, Around::new("admin", app))
+    layers::around(router, Around::new("admin", app), None)
 }

@@ -6,21 +6,23 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Postgres, Sqlite};
 
 mod append;
 mod clients;
 mod events;
 mod issuers;
 mod keys;
+mod line;
 mod operators;
 mod record;
 mod runs;
@@ -30,6 +32,7 @@ pub use clients::AddClient;
 pub use events::{EventFilter, LiveToken, StoredEvent};
 pub use issuers::{Take, Taken};
 pub use keys::{Lease, NewKey};
+pub use line::Line;
 pub use record::{Authority, Entry, Outcome};
 pub use runs::{AddRun, MintedToken, RunFilter, Word};
 pub use secrets::{KnownSecret, OpenSession};
@@ -44,13 +47,17 @@ pub enum Store {
         /// The one that writes. SQLite lets one write at a time and is not fair about whose turn it
         /// is; the queue before this connection is.
         write: SqlitePool,
+        /// Connections that find out whose secret it is.
+        lookup: Arc<Line<Sqlite>>,
     },
     /// A server that several replicas share.
     Postgres {
         /// Connections for everything else.
         pool: PgPool,
         /// The one that records tokens: always the same, so that its plans and caches are warm.
-        record: PgPool,
+        record: Arc<Line<Postgres>>,
+        /// The one that finds out whose secret it is.
+        lookup: Arc<Line<Postgres>>,
     },
 }
 
@@ -74,7 +81,7 @@ pub enum StoreError {
     Unavailable(#[from] sqlx::Error),
     /// What was asked for several callers at once failed for all of them.
     #[error(transparent)]
-    Shared(std::sync::Arc<StoreError>),
+    Shared(Arc<StoreError>),
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     Timeout,
@@ -121,6 +128,31 @@ macro_rules! on_pool {
     };
 }
 
+/// Runs one statement that finds out whose secret it is, on another connection if the first turns out to
+/// be broken.
+macro_rules! on_lookup {
+    ($store:expr, |$connection:ident| $body:expr) => {
+        match $store {
+            Store::Sqlite { lookup, .. } => on_lookup!(@on lookup, $connection, $body),
+            Store::Postgres { lookup, .. } => on_lookup!(@on lookup, $connection, $body),
+        }
+    };
+    (@on $line:ident, $connection:ident, $body:expr) => {
+        loop {
+            let mut in_use = $line.take().await?;
+            let $connection = &mut *in_use;
+            match $body {
+                Err(_) if in_use.is_unasked() => {}
+                Err(error) => break Err(error),
+                Ok(found) => {
+                    in_use.keep();
+                    break Ok(found);
+                }
+            }
+        }
+    };
+}
+
 /// Runs one statement that writes.
 macro_rules! on_writer {
     ($store:expr, |$pool:ident| $body:expr) => {
@@ -142,7 +174,10 @@ macro_rules! in_tx {
     (@record $store:expr, |$tx:ident| $body:expr) => {
         match $store {
             Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
-            Store::Postgres { record: pool, .. } => in_tx!(@run pool, "BEGIN", $tx, $body),
+            Store::Postgres { record, .. } => {
+                let pool = record.pool();
+                in_tx!(@run pool, "BEGIN", $tx, $body)
+            }
         }
     };
     (@run $pool:ident, $begin:literal, $tx:ident, $body:expr) => {{
@@ -168,7 +203,8 @@ macro_rules! push_list {
     }};
 }
 
-use {in_tx, on_pool, on_writer, push_list};
+use line::Breaks;
+use {in_tx, on_lookup, on_pool, on_writer, push_list};
 
 impl Store {
     /// Connects and brings the tables up to date.
@@ -199,8 +235,13 @@ impl Store {
                             })
                         })
                 };
-                let record = of(1).connect_lazy_with(options.clone());
-                let others = connections.saturating_sub(1);
+                let breaks = Breaks::default();
+                let line = || {
+                    let pool = of(1).connect_lazy_with(options.clone());
+                    Arc::new(Line::new(pool, breaks.clone()))
+                };
+                let (record, lookup) = (line(), line());
+                let others = connections.saturating_sub(2);
                 let pool = of(others).connect_with(options.clone()).await;
                 let pool = match pool {
                     // The pool has tried again and again; a single connection says why in vain.
@@ -212,7 +253,11 @@ impl Store {
                     }
                     other => other?,
                 };
-                Self::Postgres { pool, record }
+                Self::Postgres {
+                    pool,
+                    record,
+                    lookup,
+                }
             }
             _ => {
                 return Err(StoreError::Url(
@@ -242,9 +287,21 @@ impl Store {
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => tokio::join!(write.close(), read.close()),
-            Self::Postgres { pool, record } => tokio::join!(record.close(), pool.close()),
-        };
+            Self::Sqlite {
+                read,
+                write,
+                lookup,
+            } => {
+                tokio::join!(write.close(), read.close(), lookup.pool().close());
+            }
+            Self::Postgres {
+                pool,
+                record,
+                lookup,
+            } => {
+                tokio::join!(record.pool().close(), lookup.pool().close(), pool.close());
+            }
+        }
     }
 
     async fn memory() -> Result<Self, StoreError> {
@@ -261,7 +318,8 @@ impl Store {
             .await?;
         Ok(Self::Sqlite {
             read: pool.clone(),
-            write: pool,
+            write: pool.clone(),
+            lookup: Arc::new(Line::shared(pool)),
         })
     }
 
@@ -302,6 +360,10 @@ impl Store {
             }
         };
         Ok(Self::Sqlite {
+            lookup: Arc::new(Line::new(
+                pool(1, options.clone()).await?,
+                Breaks::default(),
+            )),
             read: pool(connections, options).await?,
             write,
         })

@@ -111,9 +111,11 @@ impl Store {
                 let mut connection = pool.acquire().await?;
                 connection.append_events_if(&events, conditions).await?
             }
-            Self::Postgres { record: pool, .. } => {
-                let mut connection = pool.acquire().await?;
-                connection.append_events_if(&events, conditions).await?
+            Self::Postgres { record, .. } => {
+                let mut connection = record.take().await?;
+                let written = connection.append_events_if(&events, conditions).await?;
+                connection.keep();
+                written
             }
         })
     }

@@ -6,7 +6,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::append::AppendEvents;
 use super::issuers::{lock_issuers, take_tokens};
-use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_pool, push_list};
+use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_lookup, on_pool, push_list};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::domain::run::Run;
@@ -168,10 +168,10 @@ impl Store {
         let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
         let mut found = HashMap::new();
         for hashes in hashes.chunks(LARGEST) {
-            let rows: Vec<TokenRow> = on_pool!(self, |pool| {
+            let rows: Vec<TokenRow> = on_lookup!(self, |connection| {
                 let mut query = QueryBuilder::new(SQL);
                 push_list!(query, hashes);
-                query.build_query_as().fetch_all(pool).await
+                query.build_query_as().fetch_all(connection).await
             })?;
             found.extend(
                 rows.into_iter()

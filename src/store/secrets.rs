@@ -12,7 +12,8 @@ use super::append::AppendEvents;
 use super::clients::ClientRow;
 use super::issuers::{lock_issuers, take_tokens};
 use super::{
-    GIVE_UP_SOON, LARGEST, Store, StoreError, Take, Taken, in_tx, on_pool, on_writer, push_list,
+    GIVE_UP_SOON, LARGEST, Store, StoreError, Take, Taken, in_tx, on_lookup, on_pool, on_writer,
+    push_list,
 };
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
@@ -173,10 +174,10 @@ impl Store {
         let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
         let mut found = HashMap::new();
         for hashes in hashes.chunks(LARGEST) {
-            let rows: Vec<KnownRow> = on_pool!(self, |pool| {
+            let rows: Vec<KnownRow> = on_lookup!(self, |connection| {
                 let mut query = QueryBuilder::new(SQL);
                 push_list!(query, hashes);
-                query.build_query_as().fetch_all(pool).await
+                query.build_query_as().fetch_all(connection).await
             })?;
             found.extend(rows.into_iter().map(KnownRow::known));
         }

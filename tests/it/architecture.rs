@@ -16,18 +16,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("limits", &["domain", "config", "metrics"]),
     // What the listeners prove themselves with.
     ("tls", &["domain", "clock", "config", "metrics"]),
+    // What waits, taken together.
+    ("batch", &[]),
     // CEL, for our own rules and for other people's policies.
     ("expression", &["domain"]),
     // What is kept.
     ("store", &["domain"]),
     (
         "audit",
-        &["domain", "clock", "metrics", "limits::throttle", "store"],
+        &[
+            "domain",
+            "batch",
+            "clock",
+            "metrics",
+            "limits::throttle",
+            "store",
+        ],
     ),
     ("keys", &["domain", "clock", "metrics", "store", "audit"]),
     (
         "auth",
-        &["domain", "clock", "expression", "store", "metrics"],
+        &["domain", "batch", "clock", "expression", "store", "metrics"],
     ),
     // The use case.
     (
@@ -148,7 +157,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("quick_cache::", &["limits"]),
     ("ipnet::", &["config"]),
     ("tikv_jemallocator::", &["main.rs"]),
-    ("tower_service::", &["http/shortcut.rs", "server"]),
+    ("tower_layer::", &["http/layers.rs"]),
+    ("tower_service::", &["http/layers.rs", "server"]),
     // Arguments, metrics and logs.
     ("clap::", &["cli"]),
     ("prometheus_client::", &["metrics.rs"]),

@@ -26,9 +26,11 @@ pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
                 held.push(Box::new(pool.acquire().await.unwrap()));
             }
         }
-        Store::Postgres { pool, .. } => {
-            for _ in 0..pool.options().get_max_connections() {
-                held.push(Box::new(pool.acquire().await.unwrap()));
+        Store::Postgres { pool, lookup, .. } => {
+            for pool in [pool, lookup.pool()] {
+                for _ in 0..pool.options().get_max_connections() {
+                    held.push(Box::new(pool.acquire().await.unwrap()));
+                }
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The database goes away in the middle of things and comes back.
 
 use axum::http::StatusCode;
+use futures_util::future::join_all;
+use runmint::auth::secret::{Kind, Secret};
 use runmint::domain::key::{Step, Version};
 use runmint::store::Store;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use super::{HOUR, POLICY, assert_sound};
-use crate::harness::{AWS, Database, START, TestApp, verify};
+use crate::harness::{AWS, Database, OpenRun, START, TestApp, verify};
 
 /// A database that takes no writes: on Postgres nobody gets in, on SQLite somebody else holds the
 /// file.
@@ -105,5 +107,67 @@ async fn an_outage_during_a_rotation_delays_it_and_breaks_nothing() {
     let after = app.token(&run).await;
     for token in [&before, &after] {
         verify(token, &app.jwks().await, AWS, app.now()).unwrap();
+    }
+}
+
+/// All who authenticate at one moment are one question to the database: when it fails, it fails for each
+/// of them, and is nobody's failure.
+#[tokio::test]
+async fn whoever_asks_during_an_outage_is_told_to_come_back() {
+    let database = Database::durable().await;
+    let app = TestApp::on(database.clone(), POLICY, START).await;
+    let secret = app.client("atlantis").await;
+    let run = app.run(&secret, "plan").await;
+    let forged = OpenRun {
+        token: Secret::generate(Kind::Run).unwrap().expose().to_owned(),
+        ..run.clone()
+    };
+    let asks = async || {
+        let callers = [&run, &forged].repeat(6);
+        join_all(callers.into_iter().map(async |caller| {
+            let is_forged = caller.token == forged.token;
+            (is_forged, app.ask(caller, AWS).await)
+        }))
+        .await
+    };
+
+    let outage = Outage::begin(&database, &app.app.store).await;
+    for (is_forged, answer) in asks().await {
+        // A file that takes no writes is still read.
+        if is_forged && !app.app.store.is_shared() {
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+            continue;
+        }
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+        assert_ne!(answer.header("retry-after"), "", "{answer:?}");
+    }
+    outage.end().await;
+    for (is_forged, answer) in asks().await {
+        let right = if is_forged {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
+        };
+        assert_eq!(answer.status, right, "{answer:?}");
+    }
+}
+
+/// The connections at hand are not asked before each use whether they are still there.
+#[tokio::test]
+async fn connections_that_broke_meanwhile_are_replaced_before_anybody_notices() {
+    let database = Database::durable().await;
+    let app = TestApp::on(database.clone(), POLICY, START).await;
+    let Store::Postgres { pool, .. } = &app.app.store else {
+        return;
+    };
+    let secret = app.client("atlantis").await;
+    let run = app.run(&secret, "plan").await;
+    for _ in 0..3 {
+        app.token(&run).await;
+        let others = "SELECT COUNT(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let ended: i64 = sqlx::query_scalar(others).fetch_one(pool).await.unwrap();
+        assert!(ended >= 2, "one records and one looks up: {ended}");
+        app.token(&run).await;
     }
 }

@@ -4,7 +4,8 @@ use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
 use runmint::domain::time::Timestamp;
-use runmint::store::{Authority, Entry, Outcome, Store, Take};
+use runmint::store::{Authority, Entry, EventFilter, Outcome, Store, StoreError, Take};
+use sqlx::PgPool;
 
 use super::{ACTOR, add_client, add_issuer, add_run, at, change, events, signing_store};
 use crate::harness::{AWS, Database, START};
@@ -210,22 +211,116 @@ async fn a_batch_takes_clients_before_their_runs() {
     let mut removal = pool.begin().await.unwrap();
     let client = sqlx::query("SELECT 1 FROM client WHERE name = 'atlantis' FOR UPDATE");
     client.execute(&mut *removal).await.unwrap();
-    let recording = {
-        let store = store.clone();
-        tokio::spawn(async move { store.record(&batch).await })
-    };
-    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits)
-        .fetch_one(pool)
-        .await
-        .unwrap()
-        == 0
-    {
-        assert!(!recording.is_finished(), "it waits for no client");
-    }
+    let recording = start(&store, batch.to_vec());
+    until_it_waits(pool, &recording).await;
     let run = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR UPDATE NOWAIT");
     run.execute(&mut *removal).await.unwrap();
     removal.commit().await.unwrap();
     assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 2]);
+}
+
+/// Whoever closes a run or takes a key out of use after the batch has looked at them must wait for it.
+#[tokio::test]
+async fn a_batch_holds_what_it_has_looked_at() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    let ids = ["1", "2", "3"];
+    for id in ids {
+        add_run(&store, id, "atlantis").await;
+    }
+    let batch = ids.map(|id| entry(1, of_run(id), at(1), at(60))).to_vec();
+    // So that the key knows how long its tokens live, and the next batch is the one of every day.
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 3]);
+
+    // It stops at its second run.
+    let mut closing = pool.begin().await.unwrap();
+    let run = sqlx::query("SELECT 1 FROM run WHERE id = '2' FOR UPDATE");
+    run.execute(&mut *closing).await.unwrap();
+    let recording = start(&store, batch);
+    until_it_waits(pool, &recording).await;
+    let lock = async |row: &'static str| {
+        let mut other = pool.begin().await.unwrap();
+        sqlx::query(row).execute(&mut *other).await.map(drop)
+    };
+    lock("SELECT 1 FROM run WHERE id = '3' FOR UPDATE NOWAIT")
+        .await
+        .unwrap();
+    for held in [
+        "SELECT 1 FROM run WHERE id = '1' FOR UPDATE NOWAIT",
+        "SELECT 1 FROM key_version WHERE version = 1 FOR UPDATE NOWAIT",
+    ] {
+        let error = lock(held).await.unwrap_err();
+        let code = error.into_database_error().unwrap();
+        // lock_not_available
+        assert_eq!(code.code().as_deref(), Some("55P03"), "{held}");
+    }
+    closing.commit().await.unwrap();
+    assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 3]);
+}
+
+type Recording = tokio::task::JoinHandle<Result<Vec<Outcome>, StoreError>>;
+
+fn start(store: &Store, batch: Vec<Entry>) -> Recording {
+    let store = store.clone();
+    tokio::spawn(async move { store.record(&batch).await })
+}
+
+/// Until a connection waits for a row that another has locked.
+async fn until_it_waits(pool: &PgPool, recording: &Recording) {
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = async || sqlx::query_scalar::<_, i64>(waits).fetch_one(pool).await;
+    while waits().await.unwrap() == 0 {
+        assert!(!recording.is_finished(), "it waits for no lock");
+    }
+}
+
+/// A batch is recorded by one statement if nothing is wrong with it, and looked at entry by entry
+/// otherwise: which of the two it was, nobody can tell.
+#[tokio::test]
+async fn a_batch_has_the_same_outcomes_at_once_and_one_by_one() {
+    let store = signing_store(&Database::new().await).await;
+    add_client(&store, "atlantis").await;
+    for id in ["open", "closed"] {
+        add_run(&store, id, "atlantis").await;
+    }
+    let closed = store.close_run("closed", &ACTOR, at(0)).await.unwrap();
+    assert!(closed.is_some());
+    let kinds = [
+        (of_run("open"), at(1)),
+        (of_run("closed"), at(1)),
+        (of_run("open"), at(i64::from(u32::MAX))),
+        (of_run("nobody's"), at(1)),
+        (of_client("atlantis"), at(1)),
+        (of_client("removed"), at(1)),
+    ];
+    // So that the key knows how long its tokens live.
+    let first = entry(1, of_client("atlantis"), at(1), at(i64::from(u32::MAX)));
+    assert_eq!(store.record(&[first]).await.unwrap(), [Outcome::Recorded]);
+    for chosen in 1..1 << kinds.len() {
+        let of_kinds = kinds.iter().enumerate();
+        let batch: Vec<Entry> = of_kinds
+            .filter(|(place, _)| chosen & (1 << place) != 0)
+            .map(|(_, (authority, now))| entry(1, authority.clone(), *now, *now))
+            .collect();
+        let at_once = store.record(&batch).await.unwrap();
+        let recorded = latest(&store, batch.len()).await;
+        // What no key signs is not recorded, and is no business of the one statement.
+        let mut with_another = batch.clone();
+        with_another.push(entry(9, of_run("open"), at(1), at(1)));
+        let mut one_by_one = store.record(&with_another).await.unwrap();
+        assert_eq!(one_by_one.pop(), Some(Outcome::NotSigning));
+        assert_eq!(at_once, one_by_one, "{batch:?}");
+        assert_eq!(recorded, latest(&store, batch.len()).await, "{batch:?}");
+    }
+}
+
+/// What so many events say, the last first.
+async fn latest(store: &Store, count: usize) -> Vec<String> {
+    let events = store.events(&EventFilter::default(), 10).await.unwrap();
+    let of_tokens = events.iter().map(|stored| format!("{:?}", stored.event));
+    of_tokens.take(count).collect()
 }
