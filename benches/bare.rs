@@ -2,9 +2,10 @@
 //! framework, set up as `runmint::server` sets it up, and the signatures by themselves.
 //!
 //! ```text
-//! bare serve PORT BYTES      answers every GET and POST of /body with so many bytes of JSON
-//! bare sign ALGORITHM        microseconds that one signature takes on one core
-//! bare verify ALGORITHM      and one check against the published keys
+//! bare serve PORT BYTES ALGORITHM   answers every GET and POST of /body with so many bytes of JSON, and of
+//!                                   /signed after a signature and its check
+//! bare sign ALGORITHM               microseconds that one signature takes on one core
+//! bare verify ALGORITHM             and one check against the published keys
 //! ```
 
 #![expect(clippy::print_stdout, reason = "its numbers go to standard output")]
@@ -12,10 +13,11 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
@@ -46,15 +48,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["serve", port, bytes] => serve(port.parse()?, bytes.parse()?),
+        ["serve", port, bytes, algorithm] => {
+            let algorithm = Algorithm::parse("ALGORITHM", algorithm)?;
+            serve(port.parse()?, bytes.parse()?, algorithm)
+        }
         ["sign", algorithm] => sign(Algorithm::parse("ALGORITHM", algorithm)?),
         ["verify", algorithm] => verify(Algorithm::parse("ALGORITHM", algorithm)?),
-        _ => Err("usage: bare serve PORT BYTES | sign ALGORITHM | verify ALGORITHM".into()),
+        _ => {
+            Err("usage: bare serve PORT BYTES ALGORITHM | sign ALGORITHM | verify ALGORITHM".into())
+        }
     }
 }
 
 #[tokio::main]
-async fn serve(port: u16, bytes: usize) -> Result<(), Box<dyn Error>> {
+async fn serve(port: u16, bytes: usize, algorithm: Algorithm) -> Result<(), Box<dyn Error>> {
     let frame = r#"{"value":""}"#.len();
     let filling = "x".repeat(bytes.saturating_sub(frame));
     let body = Bytes::from(format!(r#"{{"value":"{filling}"}}"#));
@@ -62,7 +69,27 @@ async fn serve(port: u16, bytes: usize) -> Result<(), Box<dyn Error>> {
         let body = body.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], body).into_response() }
     };
-    let router = Router::new().route("/body", get(answer.clone()).post(answer));
+    let (signer, keyring) = key(algorithm)?;
+    let (signing, payload) = (Arc::new((signer, keyring)), payload());
+    let signed = {
+        let answer = answer.clone();
+        move || {
+            let (signer, keyring) = &*signing;
+            let token = signer.sign(&payload);
+            let is_sound = token.is_ok_and(|token| keyring.verifies(&token));
+            let answer = answer();
+            async move {
+                if is_sound {
+                    answer.await
+                } else {
+                    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+                }
+            }
+        }
+    };
+    let router = Router::new()
+        .route("/body", get(answer.clone()).post(answer))
+        .route("/signed", get(signed.clone()).post(signed));
     let mut server = axum_server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .first_request_timeout(HEAD_TIMEOUT);
     server
@@ -77,14 +104,21 @@ async fn serve(port: u16, bytes: usize) -> Result<(), Box<dyn Error>> {
 }
 
 fn sign(algorithm: Algorithm) -> Result<(), Box<dyn Error>> {
-    let signer = signer_of(&GeneratedKey::generate(algorithm)?)?;
+    let (signer, _) = key(algorithm)?;
     let payload = payload();
     print_microseconds(|| signer.sign(black_box(&payload)).is_ok())
 }
 
 fn verify(algorithm: Algorithm) -> Result<(), Box<dyn Error>> {
+    let (signer, keyring) = key(algorithm)?;
+    let token = signer.sign(&payload())?;
+    print_microseconds(|| keyring.verifies(black_box(&token)))
+}
+
+/// A new key: what signs with it, and what is published of it.
+fn key(algorithm: Algorithm) -> Result<(Signer, Keyring), Box<dyn Error>> {
     let key = GeneratedKey::generate(algorithm)?;
-    let token = signer_of(&key)?.sign(&payload())?;
+    let signer = Signer::new(Version(1), &key.kid, key.algorithm, &key.private)?;
     let published = KeyVersion {
         version: Version(1),
         algorithm,
@@ -102,16 +136,7 @@ fn verify(algorithm: Algorithm) -> Result<(), Box<dyn Error>> {
     let issuer = Issuer::parse("https://issuer.example.com")?;
     let sealer = Sealer::new(SealingKey::parse(&SealingKey::generate()?)?, Vec::new());
     let keyring = Keyring::build(1, vec![published], &issuer, &sealer, None)?;
-    print_microseconds(|| keyring.verifies(black_box(&token)))
-}
-
-fn signer_of(key: &GeneratedKey) -> Result<Signer, Box<dyn Error>> {
-    Ok(Signer::new(
-        Version(1),
-        &key.kid,
-        key.algorithm,
-        &key.private,
-    )?)
+    Ok((signer, keyring))
 }
 
 fn payload() -> Vec<u8> {

@@ -18,3 +18,35 @@ pub async fn gather<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most
     }
     batch.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_waits_is_taken_in_order_and_no_more_than_allowed() {
+        let (sender, mut receiver) = mpsc::channel(100);
+        for number in 0..100 {
+            sender.try_send(number).unwrap();
+        }
+        drop(sender);
+        let (mut batch, mut sizes, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        while gather(&mut receiver, &mut batch, 40).await > 0 {
+            sizes.push(batch.len());
+            all.append(&mut batch);
+        }
+        assert_eq!(sizes, [40, 40, 20]);
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn who_can_run_adds_to_the_batch_first() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        for number in 0..8 {
+            let sender = sender.clone();
+            tokio::spawn(async move { sender.send(number).await });
+        }
+        let mut batch = Vec::new();
+        assert_eq!(gather(&mut receiver, &mut batch, 8).await, 8);
+    }
+}

@@ -25,7 +25,7 @@ def beside(bench: Bench, name: str, path: str, server: Server, nginx: Nginx) -> 
         ours: list[float] = []
         theirs: list[float] = []
         # By turns, so that a slow moment of the machine meets both.
-        for _ in range(1 if bench.quick else 3):
+        for _ in range(bench.rounds):
             for url, rates in ((server.url, ours), (nginx.url, theirs)):
                 rate = warmed(url, requests, connections, bench.seconds / 2, threads=2)
                 rates.append(rate.per_second)

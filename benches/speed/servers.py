@@ -171,12 +171,13 @@ def call(port: int, method: str, path: str, body: Any, token: str) -> Any:
 
 
 class Bare:
-    """The bare HTTP framework, with a body of so many bytes."""
+    """The bare HTTP framework, with a body of so many bytes: `/body`, and `/signed` after a signature
+    and its check."""
 
-    def __init__(self, binary: Path, log: Path, size: int) -> None:
+    def __init__(self, binary: Path, log: Path, size: int, algorithm: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process = Process([str(binary), "serve", str(self.port), str(size)], log)
+        self.process = Process([str(binary), "serve", str(self.port), str(size), algorithm], log)
         self.process.wait_until(self._is_ready)
 
     def _is_ready(self) -> bool:

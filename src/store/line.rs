@@ -51,7 +51,7 @@ struct Unasked {
 const IDLE: Duration = Duration::from_secs(1);
 
 /// And after this time it is given back, so that the pool may replace what has grown old.
-const AT_HAND: Duration = Duration::from_secs(60);
+const AT_HAND: Duration = Duration::from_mins(1);
 
 impl<DB: Database> Line<DB> {
     /// With a pool of its own.
