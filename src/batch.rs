@@ -39,14 +39,18 @@ mod tests {
         assert_eq!(all, (0..100).collect::<Vec<_>>());
     }
 
-    #[tokio::test]
+    /// A task that is woken has a place of its own, and is run before all that wait for a turn.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn who_can_run_adds_to_the_batch_first() {
-        let (sender, mut receiver) = mpsc::channel(8);
-        for number in 0..8 {
-            let sender = sender.clone();
-            tokio::spawn(async move { sender.send(number).await });
-        }
-        let mut batch = Vec::new();
-        assert_eq!(gather(&mut receiver, &mut batch, 8).await, 8);
+        let on_the_worker = tokio::spawn(async {
+            let (sender, mut receiver) = mpsc::channel(8);
+            for number in 0..8 {
+                let sender = sender.clone();
+                tokio::spawn(async move { sender.send(number).await });
+            }
+            let mut batch = Vec::new();
+            gather(&mut receiver, &mut batch, 8).await
+        });
+        assert_eq!(on_the_worker.await.unwrap(), 8);
     }
 }

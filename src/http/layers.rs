@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use super::attempt::CallerAddress;
 use super::error::Problem;
-use super::shortcut::Shortcut;
 use crate::app::App;
 use crate::limits::Limit as Bound;
 use crate::limits::shares::{Full, Share, Shares};
@@ -34,32 +33,21 @@ use crate::metrics::{Metrics, ResponseLabels};
 pub(super) struct RequestId(pub(super) String);
 
 /// The answer of a service, on its way.
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts everything around a listener's routes.
-pub(super) fn around(router: Router, around: Around, shortcut: Option<Shortcut>) -> Router {
+pub(super) fn around(router: Router, around: Around) -> Router {
     let fallback = || async { Problem::not_found("URL") };
-    let routes = router
+    router
         .fallback(fallback)
-        .method_not_allowed_fallback(wrong_method);
-    Router::new().fallback_service(Observed {
-        around,
-        shortcut,
-        routes,
-    })
+        .method_not_allowed_fallback(wrong_method)
+        .layer(around)
 }
 
-/// Names, logs and counts every request, and renders what went wrong.
-#[derive(Clone)]
-struct Observed {
-    around: Around,
-    shortcut: Option<Shortcut>,
-    routes: Router,
-}
-
-/// What is around the routes of one listener.
+/// What is around the routes of one listener: each request is named, logged and counted, and what went
+/// wrong is rendered.
 #[derive(Clone, Debug)]
 pub(super) struct Around {
     listener: &'static str,
@@ -117,45 +105,48 @@ pub(super) fn request_id_of(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
-impl Service<Request> for Observed {
+/// A route with what is around it.
+#[derive(Clone, Debug)]
+pub(super) struct Observed<S> {
+    around: Around,
+    route: S,
+}
+
+impl<S> Layer<S> for Around {
+    type Service = Observed<S>;
+
+    fn layer(&self, route: S) -> Observed<S> {
+        Observed {
+            around: self.clone(),
+            route,
+        }
+    }
+}
+
+impl<S> Service<Request> for Observed<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
     type Response = Response;
     type Error = Infallible;
     type Future = Answer;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // As a router, it always is.
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.route.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
         let id = request_id_of(request.headers());
-        if let Some(shortcut) = &self.shortcut
-            && let Some(mut response) = shortcut.answer(&request)
-        {
-            self.around.answered(&mut response, &id);
-            tracing::debug!(
-                http.listener = self.around.listener,
-                http.method = %request.method(),
-                http.path = request.uri().path(),
-                http.status = response.status().as_u16(),
-                request.id = id,
-                "answered"
-            );
-            return Box::pin(ready(Ok(response)));
-        }
         request.extensions_mut().insert(RequestId(id.clone()));
         let method = request.method().clone();
         let path = tracing::enabled!(tracing::Level::DEBUG).then(|| shown(request.uri().path()));
         let span = tracing::info_span!("request", request.id = id);
-        let (around, mut routes) = (self.around.clone(), self.routes.clone());
+        let around = self.around.clone();
+        let answer = span.in_scope(|| self.route.call(request));
         let answered = async move {
-            // Outermost: also what a layer does may panic.
-            let response = AssertUnwindSafe(async { routes.call(request).await }).catch_unwind();
-            let response = match response.await {
-                Ok(Ok(response)) => response,
-                Err(_panic) => panicked(),
-            };
+            let response = caught(answer).await;
             let problem = problem_of(&response);
             if response.status() == StatusCode::TOO_MANY_REQUESTS
                 && let Ok(_pause) = around.pauses.try_acquire()
@@ -175,6 +166,19 @@ impl Service<Request> for Observed {
             Ok(response)
         };
         Box::pin(answered.instrument(span))
+    }
+}
+
+/// The answer of a route, also of one that panics.
+async fn caught(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_panic) => {
+            tracing::error!("a handler panicked; this is a bug");
+            let detail = "this is a fault of the server; its log says more under the request id";
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Problem::new(status, "internal", "Internal error", detail).into_response()
+        }
     }
 }
 
@@ -224,17 +228,6 @@ fn is_sane(id: &str) -> bool {
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
-}
-
-fn panicked() -> Response {
-    tracing::error!("a handler panicked; this is a bug");
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "Internal error",
-        "this is a fault of the server; its log says more under the request id",
-    )
-    .into_response()
 }
 
 /// Bounds how large requests are, how many are worked on at once, and for how long.
@@ -335,4 +328,24 @@ fn bounded(body: Body, max: usize) -> Option<Body> {
     } else {
         Body::new(http_body_util::Limited::new(body, max))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_route_that_panics_is_answered_for() {
+        let faulty = || async {
+            assert!(std::hint::black_box(false), "a bug");
+        };
+        let routes = Router::new().route("/", get(faulty));
+        let response = caught(routes.oneshot(Request::<Body>::default())).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let problem = problem_of(&response).unwrap();
+        assert_eq!(problem.parts().0, StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }

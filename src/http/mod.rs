@@ -86,7 +86,7 @@ pub fn public(app: App) -> Router {
             .merge(health.split_for_parts().0.with_state(app.clone())),
     };
     let around = Around::new("public", &app);
-    layers::around(router, around, Some(Shortcut::new(app)))
+    Shortcut::before(layers::around(router, around.clone()), around, app)
 }
 
 /// What operators see.
@@ -136,5 +136,5 @@ pub fn admin(app: &App) -> Router {
         .route("/metrics", get(metrics::metrics))
         .merge(openapi::route(&description))
         .with_state(app.clone());
-    layers::around(router, Around::new("admin", app), None)
+    layers::around(router, Around::new("admin", app))
 }

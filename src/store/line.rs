@@ -2,20 +2,21 @@
 //! after it whether it is still there, which for a batch of tokens is as much talk as the batch itself.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Database, Pool};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::{Mutex, MutexGuard};
 
-/// A pool, and one connection of it at hand.
+use super::{ACQUIRE_TIMEOUT, connect};
+
+/// One connection to Postgres, for one use after the other.
 #[derive(Debug)]
-pub struct Line<DB: Database> {
-    pool: Pool<DB>,
-    /// Nothing stays at hand if others need the pool's connections as well.
-    keeps: bool,
-    at_hand: Mutex<Option<AtHand<DB>>>,
+pub struct Line {
+    options: PgConnectOptions,
+    slot: Mutex<Slot>,
     breaks: Breaks,
 }
 
@@ -24,19 +25,28 @@ pub struct Line<DB: Database> {
 pub(super) struct Breaks(Arc<AtomicU64>);
 
 #[derive(Debug)]
-struct AtHand<DB: Database> {
-    connection: PoolConnection<DB>,
+enum Slot {
+    Empty,
+    AtHand(AtHand),
+    Closed,
+}
+
+#[derive(Debug)]
+struct AtHand {
+    connection: PgConnection,
+    /// Of all lines, when it was last taken.
     breaks: u64,
     since: Instant,
     used: Instant,
 }
 
-/// A connection in use. Dropped without [`InUse::keep`] it goes back to its pool, which looks at it.
+/// The connection in use. Dropped without [`InUse::keep`] it is closed.
 #[derive(Debug)]
-pub(super) struct InUse<'a, DB: Database> {
-    connection: PoolConnection<DB>,
-    line: &'a Line<DB>,
+pub(super) struct InUse<'a> {
+    slot: MutexGuard<'a, Slot>,
+    connection: PgConnection,
     since: Instant,
+    breaks: u64,
     unasked: Option<Unasked>,
 }
 
@@ -50,69 +60,72 @@ struct Unasked {
 /// A connection that was idle for longer is asked whether it is still there.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// And after this time it is given back, so that the pool may replace what has grown old.
-const AT_HAND: Duration = Duration::from_mins(1);
+/// One that is older is replaced, as pools do it, so that no server keeps what it has cached for ever.
+const LIFETIME: Duration = Duration::from_mins(30);
 
-impl<DB: Database> Line<DB> {
-    /// With a pool of its own.
-    pub(super) fn new(pool: Pool<DB>, breaks: Breaks) -> Self {
+impl Line {
+    pub(super) fn new(options: PgConnectOptions, breaks: Breaks) -> Self {
         Self {
-            pool,
-            keeps: true,
-            at_hand: Mutex::new(None),
+            options,
+            slot: Mutex::new(Slot::Empty),
             breaks,
         }
     }
 
-    /// With a pool that others use.
-    pub(super) fn shared(pool: Pool<DB>) -> Self {
-        Self {
-            keeps: false,
-            ..Self::new(pool, Breaks::default())
-        }
+    /// Waits for its turn; opens the connection if there is none, or none that can be trusted.
+    pub(super) async fn take(&self) -> Result<InUse<'_>, sqlx::Error> {
+        tokio::time::timeout(ACQUIRE_TIMEOUT, self.trusted())
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// The connection at hand if it may be used unasked, and one of the pool otherwise.
-    pub(super) async fn take(&self) -> Result<InUse<'_, DB>, sqlx::Error> {
+    async fn trusted(&self) -> Result<InUse<'_>, sqlx::Error> {
+        let mut slot = self.slot.lock().await;
         let breaks = self.breaks.count();
-        let at_hand = self.take_at_hand().filter(|at_hand| {
-            at_hand.breaks == breaks
-                && at_hand.used.elapsed() < IDLE
-                && at_hand.since.elapsed() < AT_HAND
-        });
-        Ok(match at_hand {
+        let at_hand = match std::mem::replace(&mut *slot, Slot::Empty) {
+            Slot::AtHand(at_hand) if at_hand.since.elapsed() < LIFETIME => Some(at_hand),
+            Slot::AtHand(_) | Slot::Empty => None,
+            Slot::Closed => {
+                *slot = Slot::Closed;
+                return Err(sqlx::Error::PoolClosed);
+            }
+        };
+        let (connection, since, is_unasked) = match at_hand {
+            Some(at_hand) if at_hand.breaks == breaks && at_hand.used.elapsed() < IDLE => {
+                (at_hand.connection, at_hand.since, true)
+            }
             Some(AtHand {
-                connection, since, ..
-            }) => InUse {
-                connection,
-                line: self,
+                mut connection,
                 since,
-                unasked: Some(Unasked {
-                    breaks: self.breaks.clone(),
-                    is_kept: false,
-                }),
+                ..
+            }) => match connection.ping().await {
+                Ok(()) => (connection, since, false),
+                Err(_) => {
+                    self.breaks.add();
+                    (connect(&self.options).await?, Instant::now(), false)
+                }
             },
-            None => InUse {
-                connection: self.pool.acquire().await?,
-                line: self,
-                since: Instant::now(),
-                unasked: None,
-            },
+            None => (connect(&self.options).await?, Instant::now(), false),
+        };
+        Ok(InUse {
+            slot,
+            connection,
+            since,
+            breaks,
+            unasked: is_unasked.then(|| Unasked {
+                breaks: self.breaks.clone(),
+                is_kept: false,
+            }),
         })
     }
 
-    /// The pool itself, with all its connections.
-    pub fn pool(&self) -> &Pool<DB> {
-        drop(self.take_at_hand());
-        &self.pool
-    }
-
-    fn take_at_hand(&self) -> Option<AtHand<DB>> {
-        self.place().take()
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<AtHand<DB>>> {
-        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the connection when whoever uses it has done so; there will be none after it.
+    pub async fn close(&self) {
+        let mut slot = self.slot.lock().await;
+        if let Slot::AtHand(at_hand) = std::mem::replace(&mut *slot, Slot::Closed) {
+            // The server notices in any case.
+            let _ = at_hand.connection.close().await;
+        }
     }
 }
 
@@ -120,40 +133,41 @@ impl Breaks {
     fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-impl<DB: Database> InUse<'_, DB> {
+impl InUse<'_> {
     /// Whether nobody has asked this connection before: what fails on it may succeed on another.
     pub(super) fn is_unasked(&self) -> bool {
         self.unasked.is_some()
     }
 
     /// It has done what it was asked: it stays at hand.
-    pub(super) fn keep(self) {
+    pub(super) fn keep(mut self) {
         if let Some(mut unasked) = self.unasked {
             unasked.is_kept = true;
         }
-        let at_hand = AtHand {
+        *self.slot = Slot::AtHand(AtHand {
             connection: self.connection,
-            breaks: self.line.breaks.count(),
+            breaks: self.breaks,
             since: self.since,
             used: Instant::now(),
-        };
-        if self.line.keeps {
-            *self.line.place() = Some(at_hand);
-        }
+        });
     }
 }
 
-impl<DB: Database> Deref for InUse<'_, DB> {
-    type Target = DB::Connection;
+impl Deref for InUse<'_> {
+    type Target = PgConnection;
 
     fn deref(&self) -> &Self::Target {
         &self.connection
     }
 }
 
-impl<DB: Database> DerefMut for InUse<'_, DB> {
+impl DerefMut for InUse<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.connection
     }
@@ -162,7 +176,7 @@ impl<DB: Database> DerefMut for InUse<'_, DB> {
 impl Drop for Unasked {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.breaks.0.fetch_add(1, Ordering::Relaxed);
+            self.breaks.add();
         }
     }
 }

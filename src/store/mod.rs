@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Postgres, Sqlite};
+use sqlx::{ConnectOptions, Connection};
 
 mod append;
 mod clients;
@@ -47,17 +47,15 @@ pub enum Store {
         /// The one that writes. SQLite lets one write at a time and is not fair about whose turn it
         /// is; the queue before this connection is.
         write: SqlitePool,
-        /// Connections that find out whose secret it is.
-        lookup: Arc<Line<Sqlite>>,
     },
     /// A server that several replicas share.
     Postgres {
         /// Connections for everything else.
         pool: PgPool,
         /// The one that records tokens: always the same, so that its plans and caches are warm.
-        record: Arc<Line<Postgres>>,
+        record: Arc<Line>,
         /// The one that finds out whose secret it is.
-        lookup: Arc<Line<Postgres>>,
+        lookup: Arc<Line>,
     },
 }
 
@@ -101,6 +99,9 @@ impl StoreError {
     }
 }
 
+/// Connections to Postgres beside those of the pool: that which records, and that which looks up.
+const LINES: u32 = 2;
+
 /// How long to wait for a connection before giving up.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -128,27 +129,26 @@ macro_rules! on_pool {
     };
 }
 
-/// Runs one statement that finds out whose secret it is, on another connection if the first turns out to
-/// be broken.
+/// Runs one statement that finds out whose secret it is; on Postgres once more, on another connection, if
+/// the first turns out to be broken.
 macro_rules! on_lookup {
     ($store:expr, |$connection:ident| $body:expr) => {
         match $store {
-            Store::Sqlite { lookup, .. } => on_lookup!(@on lookup, $connection, $body),
-            Store::Postgres { lookup, .. } => on_lookup!(@on lookup, $connection, $body),
-        }
-    };
-    (@on $line:ident, $connection:ident, $body:expr) => {
-        loop {
-            let mut in_use = $line.take().await?;
-            let $connection = &mut *in_use;
-            match $body {
-                Err(_) if in_use.is_unasked() => {}
-                Err(error) => break Err(error),
-                Ok(found) => {
-                    in_use.keep();
-                    break Ok(found);
+            Store::Sqlite {
+                read: $connection, ..
+            } => $body,
+            Store::Postgres { lookup, .. } => loop {
+                let mut in_use = lookup.take().await?;
+                let $connection = &mut *in_use;
+                match $body {
+                    Err(_) if in_use.is_unasked() => {}
+                    Err(error) => break Err(error),
+                    Ok(found) => {
+                        in_use.keep();
+                        break Ok(found);
+                    }
                 }
-            }
+            },
         }
     };
 }
@@ -163,7 +163,7 @@ macro_rules! on_writer {
     };
 }
 
-/// Runs several statements in one write transaction; `?` in the body rolls it back.
+/// Runs several statements in one write transaction; `?` in the body rolls it back, and `return` as well.
 macro_rules! in_tx {
     ($store:expr, |$tx:ident| $body:expr) => {
         match $store {
@@ -175,8 +175,12 @@ macro_rules! in_tx {
         match $store {
             Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
             Store::Postgres { record, .. } => {
-                let pool = record.pool();
-                in_tx!(@run pool, "BEGIN", $tx, $body)
+                let mut in_use = record.take().await?;
+                let mut $tx = sqlx::Connection::begin_with(&mut *in_use, "BEGIN").await?;
+                let out = $body;
+                $tx.commit().await?;
+                in_use.keep();
+                Ok(out)
             }
         }
     };
@@ -222,27 +226,14 @@ impl Store {
                 let options = PgConnectOptions::from_str(url)
                     .map_err(|_| StoreError::Url("is not a valid `postgres://` URL".to_owned()))?
                     .application_name("runmint");
-                let of = |connections: u32| {
-                    PgPoolOptions::new()
-                        .max_connections(connections.max(1))
-                        .acquire_timeout(ACQUIRE_TIMEOUT)
-                        .after_connect(|connection, _| {
-                            Box::pin(async move {
-                                sqlx::query(NO_IDLE_TRANSACTIONS)
-                                    .execute(connection)
-                                    .await?;
-                                Ok(())
-                            })
-                        })
-                };
                 let breaks = Breaks::default();
-                let line = || {
-                    let pool = of(1).connect_lazy_with(options.clone());
-                    Arc::new(Line::new(pool, breaks.clone()))
-                };
+                let line = || Arc::new(Line::new(options.clone(), breaks.clone()));
                 let (record, lookup) = (line(), line());
-                let others = connections.saturating_sub(2);
-                let pool = of(others).connect_with(options.clone()).await;
+                let pool = PgPoolOptions::new()
+                    .max_connections(connections.saturating_sub(LINES).max(1))
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .after_connect(|connection, _| Box::pin(prepare(connection)));
+                let pool = pool.connect_with(options.clone()).await;
                 let pool = match pool {
                     // The pool has tried again and again; a single connection says why in vain.
                     Err(sqlx::Error::PoolTimedOut) => {
@@ -287,19 +278,15 @@ impl Store {
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite {
-                read,
-                write,
-                lookup,
-            } => {
-                tokio::join!(write.close(), read.close(), lookup.pool().close());
+            Self::Sqlite { read, write } => {
+                tokio::join!(write.close(), read.close());
             }
             Self::Postgres {
                 pool,
                 record,
                 lookup,
             } => {
-                tokio::join!(record.pool().close(), lookup.pool().close(), pool.close());
+                tokio::join!(record.close(), lookup.close(), pool.close());
             }
         }
     }
@@ -318,8 +305,7 @@ impl Store {
             .await?;
         Ok(Self::Sqlite {
             read: pool.clone(),
-            write: pool.clone(),
-            lookup: Arc::new(Line::shared(pool)),
+            write: pool,
         })
     }
 
@@ -360,10 +346,6 @@ impl Store {
             }
         };
         Ok(Self::Sqlite {
-            lookup: Arc::new(Line::new(
-                pool(1, options.clone()).await?,
-                Breaks::default(),
-            )),
             read: pool(connections, options).await?,
             write,
         })
@@ -384,6 +366,20 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Opens a connection to Postgres that belongs to no pool.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    prepare(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(NO_IDLE_TRANSACTIONS)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// A guarded write that changed nothing was overtaken.

@@ -158,7 +158,10 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("ipnet::", &["config"]),
     ("tikv_jemallocator::", &["main.rs"]),
     ("tower_layer::", &["http/layers.rs"]),
-    ("tower_service::", &["http/layers.rs", "server"]),
+    (
+        "tower_service::",
+        &["http/layers.rs", "http/shortcut.rs", "server"],
+    ),
     // Arguments, metrics and logs.
     ("clap::", &["cli"]),
     ("prometheus_client::", &["metrics.rs"]),

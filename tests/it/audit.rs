@@ -26,11 +26,14 @@ pub(crate) async fn occupy(store: &Store) -> Vec<Box<dyn Send>> {
                 held.push(Box::new(pool.acquire().await.unwrap()));
             }
         }
-        Store::Postgres { pool, lookup, .. } => {
-            for pool in [pool, lookup.pool()] {
-                for _ in 0..pool.options().get_max_connections() {
-                    held.push(Box::new(pool.acquire().await.unwrap()));
-                }
+        Store::Postgres { pool, .. } => {
+            // Those who look secrets up have a connection of their own, and wait for a lock.
+            let mut tx = pool.begin().await.unwrap();
+            let lock = sqlx::query("LOCK TABLE run, client IN ACCESS EXCLUSIVE MODE");
+            lock.execute(&mut *tx).await.unwrap();
+            held.push(Box::new(tx));
+            for _ in 1..pool.options().get_max_connections() {
+                held.push(Box::new(pool.acquire().await.unwrap()));
             }
         }
     }
