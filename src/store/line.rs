@@ -90,22 +90,23 @@ impl Line {
                 return Err(sqlx::Error::PoolClosed);
             }
         };
-        let (connection, since, is_unasked) = match at_hand {
-            Some(at_hand) if at_hand.breaks == breaks && at_hand.used.elapsed() < IDLE => {
-                (at_hand.connection, at_hand.since, true)
-            }
-            Some(AtHand {
-                mut connection,
-                since,
-                ..
-            }) => match connection.ping().await {
-                Ok(()) => (connection, since, false),
-                Err(_) => {
+        let is_unasked = at_hand
+            .as_ref()
+            .is_some_and(|it| it.breaks == breaks && it.used.elapsed() < IDLE);
+        let trusted = match at_hand {
+            Some(mut at_hand) if !is_unasked => {
+                if at_hand.connection.ping().await.is_ok() {
+                    Some(at_hand)
+                } else {
                     self.breaks.add();
-                    (connect(&self.options).await?, Instant::now(), false)
+                    None
                 }
-            },
-            None => (connect(&self.options).await?, Instant::now(), false),
+            }
+            unasked_or_none => unasked_or_none,
+        };
+        let (connection, since) = match trusted {
+            Some(at_hand) => (at_hand.connection, at_hand.since),
+            None => (connect(&self.options).await?, Instant::now()),
         };
         Ok(InUse {
             slot,
