@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -312,22 +312,27 @@ impl Limit {
             .retry_after(1)
         })?;
         parts.extensions.insert(caller);
-        let body = bounded(body, app.settings.server.max_body).ok_or_else(too_large)?;
+        let max_body = app.settings.server.max_body;
+        if announced(&parts.headers).is_some_and(|length| length > max_body) {
+            return Err(too_large());
+        }
+        let body = bounded(body, max_body);
         Ok((place, Request::from_parts(parts, body)))
     }
 }
 
-/// A body of so many bytes at most; nothing if it says itself that it is larger.
-fn bounded(body: Body, max: usize) -> Option<Body> {
-    let size = body.size_hint();
-    if size.lower() > u64::try_from(max).unwrap_or(u64::MAX) {
-        return None;
-    }
-    Some(if size.exact() == Some(0) {
+/// How long the body is, as the caller says.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A body that fails once it is longer than so many bytes; one that is empty stays as it is.
+fn bounded(body: Body, max: usize) -> Body {
+    if body.size_hint().exact() == Some(0) {
         body
     } else {
         Body::new(http_body_util::Limited::new(body, max))
-    })
+    }
 }
 
 #[cfg(test)]
