@@ -1,6 +1,8 @@
 //! Connections that stay with what is asked all the time. A pool asks a connection before each use and
 //! after it whether it is still there, which for a batch of tokens is as much talk as the batch itself.
 
+use std::fmt;
+use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +12,9 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{ACQUIRE_TIMEOUT, connect};
+use super::{ACQUIRE_TIMEOUT, prepare};
 
 /// One connection to Postgres, for one use after the other.
-#[derive(Debug)]
 pub struct Line {
     options: PgConnectOptions,
     slot: Mutex<Slot>,
@@ -63,6 +64,16 @@ const IDLE: Duration = Duration::from_secs(1);
 /// One that is older is replaced, as pools do it, so that no server keeps what it has cached for ever.
 const LIFETIME: Duration = Duration::from_mins(30);
 
+/// A connection that takes longer to answer that is taken for broken.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long to wait before a server that is just starting, or full, is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Whoever waits for a statement has given up by then: it must not pile up behind a lock, or be carried out
+/// later.
+const NO_ABANDONED_STATEMENTS: &str = "SET statement_timeout = '5s'";
+
 impl Line {
     pub(super) fn new(options: PgConnectOptions, breaks: Breaks) -> Self {
         Self {
@@ -74,12 +85,21 @@ impl Line {
 
     /// Waits for its turn; opens the connection if there is none, or none that can be trusted.
     pub(super) async fn take(&self) -> Result<InUse<'_>, sqlx::Error> {
-        tokio::time::timeout(ACQUIRE_TIMEOUT, self.trusted())
+        self.in_time(IDLE).await
+    }
+
+    /// The same, and has the connection asked whether it is still there.
+    pub(super) async fn take_asked(&self) -> Result<InUse<'_>, sqlx::Error> {
+        self.in_time(Duration::ZERO).await
+    }
+
+    async fn in_time(&self, idle: Duration) -> Result<InUse<'_>, sqlx::Error> {
+        tokio::time::timeout(ACQUIRE_TIMEOUT, self.trusted(idle))
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn trusted(&self) -> Result<InUse<'_>, sqlx::Error> {
+    async fn trusted(&self, idle: Duration) -> Result<InUse<'_>, sqlx::Error> {
         let mut slot = self.slot.lock().await;
         let breaks = self.breaks.count();
         let at_hand = match std::mem::replace(&mut *slot, Slot::Empty) {
@@ -92,10 +112,11 @@ impl Line {
         };
         let is_unasked = at_hand
             .as_ref()
-            .is_some_and(|it| it.breaks == breaks && it.used.elapsed() < IDLE);
+            .is_some_and(|it| it.breaks == breaks && it.used.elapsed() < idle);
         let trusted = match at_hand {
             Some(mut at_hand) if !is_unasked => {
-                if at_hand.connection.ping().await.is_ok() {
+                let asked = tokio::time::timeout(PATIENCE, at_hand.connection.ping());
+                if matches!(asked.await, Ok(Ok(()))) {
                     Some(at_hand)
                 } else {
                     self.breaks.add();
@@ -106,7 +127,7 @@ impl Line {
         };
         let (connection, since) = match trusted {
             Some(at_hand) => (at_hand.connection, at_hand.since),
-            None => (connect(&self.options).await?, Instant::now()),
+            None => (self.connect().await?, Instant::now()),
         };
         Ok(InUse {
             slot,
@@ -120,6 +141,20 @@ impl Line {
         })
     }
 
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = loop {
+            match PgConnection::connect_with(&self.options).await {
+                Err(error) if is_passing(&error) => tokio::time::sleep(RETRY).await,
+                other => break other?,
+            }
+        };
+        prepare(&mut connection).await?;
+        sqlx::query(NO_ABANDONED_STATEMENTS)
+            .execute(&mut connection)
+            .await?;
+        Ok(connection)
+    }
+
     /// Closes the connection when whoever uses it has done so; there will be none after it.
     pub async fn close(&self) {
         let mut slot = self.slot.lock().await;
@@ -127,6 +162,25 @@ impl Line {
             // The server notices in any case.
             let _ = at_hand.connection.close().await;
         }
+    }
+}
+
+/// Whether a server that answers so may take connections in a moment.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        // cannot_connect_now, too_many_connections
+        sqlx::Error::Database(error) => {
+            matches!(error.code().as_deref(), Some("57P03" | "53300"))
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Line {
+    // The options know a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
     }
 }
 

@@ -9,13 +9,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
 
 mod append;
 mod clients;
@@ -175,7 +175,7 @@ macro_rules! in_tx {
         match $store {
             Store::Sqlite { write: pool, .. } => in_tx!(@run pool, "BEGIN IMMEDIATE", $tx, $body),
             Store::Postgres { record, .. } => {
-                let mut in_use = record.take().await?;
+                let mut in_use = record.take_asked().await?;
                 let mut $tx = sqlx::Connection::begin_with(&mut *in_use, "BEGIN").await?;
                 let out = $body;
                 $tx.commit().await?;
@@ -368,13 +368,7 @@ impl Store {
     }
 }
 
-/// Opens a connection to Postgres that belongs to no pool.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = PgConnection::connect_with(options).await?;
-    prepare(&mut connection).await?;
-    Ok(connection)
-}
-
+/// What every connection to Postgres begins with.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(NO_IDLE_TRANSACTIONS)
         .execute(connection)

@@ -127,7 +127,7 @@ impl Store {
             Self::Sqlite { .. } => "",
             Self::Postgres { .. } => " FOR SHARE",
         };
-        in_tx!(@record self, |tx| {
+        in_tx!(@record self, |tx| 'judged: {
             let mut query = QueryBuilder::new(
                 "SELECT version, tokens_until FROM key_version WHERE state = 'active'",
             );
@@ -138,7 +138,7 @@ impl Store {
             if let Some((version, known_until)) = key
                 && let Some(until) = until.filter(|until| until.0 > known_until)
             {
-                return Ok(Attempt::OutlivesKey(Version(version), until));
+                break 'judged Attempt::OutlivesKey(Version(version), until);
             }
 
             // What is not recorded for want of a key takes nothing either.
