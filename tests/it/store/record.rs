@@ -1,5 +1,7 @@
 //! The group commit: checks and records.
 
+use std::time::Duration;
+
 use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
@@ -259,6 +261,33 @@ async fn a_batch_holds_what_it_has_looked_at() {
     }
     closing.commit().await.unwrap();
     assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 3]);
+}
+
+/// Its callers have been told that there is no token.
+#[tokio::test]
+async fn a_batch_that_waits_too_long_is_not_recorded_later() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let batch = vec![entry(1, of_run("1"), at(1), at(60))];
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+    let before = events(&store, EventKind::TokenMinted).await.len();
+
+    let mut closing = pool.begin().await.unwrap();
+    let run = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR UPDATE");
+    run.execute(&mut *closing).await.unwrap();
+    let recording = start(&store, batch.clone());
+    until_it_waits(pool, &recording).await;
+    let ends = tokio::time::timeout(Duration::from_secs(60), recording);
+    let error = ends.await.expect("the server ends it").unwrap();
+    error.unwrap_err();
+    closing.commit().await.unwrap();
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+    let after = events(&store, EventKind::TokenMinted).await.len();
+    assert_eq!(after, before + 1);
 }
 
 type Recording = tokio::task::JoinHandle<Result<Vec<Outcome>, StoreError>>;
