@@ -281,7 +281,7 @@ async fn a_batch_that_waits_too_long_is_not_recorded_later() {
     run.execute(&mut *closing).await.unwrap();
     let recording = start(&store, batch.clone());
     until_it_waits(pool, &recording).await;
-    let ends = tokio::time::timeout(Duration::from_secs(60), recording);
+    let ends = tokio::time::timeout(Duration::from_mins(1), recording);
     let error = ends.await.expect("the server ends it").unwrap();
     error.unwrap_err();
     closing.commit().await.unwrap();
