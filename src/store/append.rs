@@ -29,14 +29,12 @@ macro_rules! insert_columns {
     };
 }
 
-macro_rules! unnest {
+/// A row for each place of the lists. Not in `FROM`, where Postgres would write each list down first.
+macro_rules! select_lists {
     () => {
-        concat!(
-            "UNNEST($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], \
-             $7::TEXT[], $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::BIGINT[], $12::TEXT[]) AS new (",
-            names!(),
-            ")"
-        )
+        " SELECT UNNEST($1::BIGINT[]), UNNEST($2::TEXT[]), UNNEST($3::TEXT[]), UNNEST($4::TEXT[]), \
+         UNNEST($5::TEXT[]), UNNEST($6::TEXT[]), UNNEST($7::TEXT[]), UNNEST($8::TEXT[]), \
+         UNNEST($9::TEXT[]), UNNEST($10::TEXT[]), UNNEST($11::BIGINT[]), UNNEST($12::TEXT[])"
     };
 }
 
@@ -107,7 +105,7 @@ impl AppendEvents for SqliteConnection {
 
 impl AppendEvents for PgConnection {
     async fn append_events<E: Borrow<Event>>(&mut self, events: &[E]) -> Result<(), sqlx::Error> {
-        const INSERT: &str = concat!(insert_columns!(), " SELECT new.* FROM ", unnest!());
+        const INSERT: &str = concat!(insert_columns!(), select_lists!());
         for chunk in events.chunks(LARGEST) {
             columns(INSERT, chunk).execute(&mut *self).await?;
         }
@@ -121,20 +119,19 @@ impl AppendEvents for PgConnection {
     ) -> Result<bool, sqlx::Error> {
         // Who changes one of these rows waits for the locks, or is waited for and then seen as it is
         // afterwards. The key, the clients, the runs, each asked for by the next, and sorted: whoever
-        // locks several does it in this order.
+        // locks several does it in this order. What a run must be is asked afterwards, so that nothing
+        // tempts the planner to look at all that are open.
         const INSERT: &str = concat!(
             "WITH signing AS (SELECT version FROM key_version WHERE state = 'active' \
              AND version = $13 AND tokens_until >= $14 FOR SHARE), \
              known_client AS (SELECT name FROM client WHERE name = ANY($15) \
              AND EXISTS (SELECT 1 FROM signing) ORDER BY name FOR SHARE), \
-             open_run AS (SELECT id FROM run WHERE id = ANY($17) AND closed_at IS NULL \
-             AND expires_at > $18 AND (SELECT COUNT(*) FROM known_client) = $16 \
-             ORDER BY id FOR SHARE) ",
+             known_run AS (SELECT closed_at, expires_at FROM run WHERE id = ANY($17) \
+             AND (SELECT COUNT(*) FROM known_client) = $16 ORDER BY id FOR SHARE) ",
             insert_columns!(),
-            " SELECT new.* FROM signing, ",
-            unnest!(),
-            " WHERE (SELECT COUNT(*) FROM known_client) = $16 \
-             AND (SELECT COUNT(*) FROM open_run) = $19"
+            select_lists!(),
+            " FROM signing WHERE (SELECT COUNT(*) FROM known_client) = $16 \
+             AND (SELECT COUNT(*) FROM known_run WHERE closed_at IS NULL AND expires_at > $18) = $19"
         );
         let written = columns(INSERT, events)
             .bind(conditions.version)

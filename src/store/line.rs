@@ -70,9 +70,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before a server that is just starting, or full, is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Whoever waits for a statement has given up by then: it must not pile up behind a lock, or be carried out
-/// later.
-const NO_ABANDONED_STATEMENTS: &str = "SET statement_timeout = '5s'";
+/// Settings of a connection, and their values.
+const SETTINGS: [(&str, &str); 5] = [
+    // Whoever waits for a statement has given up by then: it must not pile up behind a lock, or be carried
+    // out later.
+    ("statement_timeout", "5s"),
+    // A plan is made once, and then perhaps for tables that have just been created. What is asked for here
+    // has a key, so it is looked up by that, however small the table and whatever the list.
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 impl Line {
     pub(super) fn new(options: PgConnectOptions, breaks: Breaks) -> Self {
@@ -149,9 +158,13 @@ impl Line {
             }
         };
         prepare(&mut connection).await?;
-        sqlx::query(NO_ABANDONED_STATEMENTS)
-            .execute(&mut connection)
-            .await?;
+        for (name, value) in SETTINGS {
+            sqlx::query("SELECT set_config($1, $2, FALSE)")
+                .bind(name)
+                .bind(value)
+                .execute(&mut connection)
+                .await?;
+        }
         Ok(connection)
     }
 

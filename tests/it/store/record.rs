@@ -1,5 +1,6 @@
 //! The group commit: checks and records.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runmint::domain::event::{Event, EventKind};
@@ -9,7 +10,7 @@ use runmint::domain::time::Timestamp;
 use runmint::store::{Authority, Entry, EventFilter, Outcome, Store, StoreError, Take};
 use sqlx::PgPool;
 
-use super::{ACTOR, add_client, add_issuer, add_run, at, change, events, signing_store};
+use super::{ACTOR, add_client, add_issuer, add_run, at, change, events, hash, signing_store};
 use crate::harness::{AWS, Database, START};
 
 fn entry(version: i64, authority: Authority, now: Timestamp, expires_at: Timestamp) -> Entry {
@@ -261,6 +262,72 @@ async fn a_batch_holds_what_it_has_looked_at() {
     }
     closing.commit().await.unwrap();
     assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 3]);
+}
+
+/// Minting must not get slower with each run that is open.
+#[tokio::test]
+async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
+    const TURNS: usize = 20;
+    const ASKED: usize = 8;
+    let database = Database::new().await;
+    let filling = signing_store(&database).await;
+    if !filling.is_shared() {
+        return;
+    }
+    let names: Vec<String> = (0..200).map(|number| format!("{number:03}")).collect();
+    for name in &names {
+        add_client(&filling, name).await;
+        add_run(&filling, name, name).await;
+    }
+    let batch = |names: &[String]| -> Vec<Entry> {
+        let authorities = names.iter().flat_map(|name| [of_run(name), of_client(name)]);
+        authorities
+            .map(|authority| entry(1, authority, at(1), at(60)))
+            .collect()
+    };
+    // So that the key knows how long its tokens live, and the next batches are those of every day.
+    let recorded = filling.record(&batch(&names[..1])).await.unwrap();
+    assert_eq!(recorded, [Outcome::Recorded; 2]);
+    filling.close().await;
+
+    let pool = PgPool::connect(&database.url).await.unwrap();
+    let before = rows_read(&pool).await;
+    let minting = database.store().await;
+    for names in names.chunks(ASKED).take(TURNS) {
+        let hashes: Vec<String> = names.iter().map(|name| hash(name)).collect();
+        let runs = minting.find_runs_by_tokens(&hashes).await.unwrap();
+        let clients = minting.find_clients_by_secrets(&hashes).await.unwrap();
+        assert_eq!((runs.len(), clients.len()), (ASKED, ASKED));
+        let recorded = minting.record(&batch(names)).await.unwrap();
+        assert_eq!(recorded, [Outcome::Recorded; 2 * ASKED]);
+    }
+    minting.close().await;
+    let read: BTreeMap<String, i64> = rows_read(&pool)
+        .await
+        .into_iter()
+        .map(|(table, rows)| (table.clone(), rows - before[&table]))
+        .collect();
+    // Twice a turn: to find out whose secret it is, and to record.
+    let twice = i64::try_from(2 * TURNS * ASKED).unwrap();
+    let expected = [("client", twice), ("client_secret", twice / 2), ("run", twice)];
+    assert_eq!(
+        read,
+        expected.map(|(table, rows)| (table.to_owned(), rows)).into()
+    );
+}
+
+/// How many rows of each table have been read by connections that have ended, which all are awaited.
+async fn rows_read(pool: &PgPool) -> BTreeMap<String, i64> {
+    const OTHERS: &str = "SELECT COUNT(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name = 'runmint'";
+    const ROWS: &str = "SELECT relname::TEXT, seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables \
+         WHERE relname IN ('client', 'client_secret', 'run')";
+    let others = async || sqlx::query_scalar::<_, i64>(OTHERS).fetch_one(pool).await;
+    while others().await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let rows: Vec<(String, i64)> = sqlx::query_as(ROWS).fetch_all(pool).await.unwrap();
+    rows.into_iter().collect()
 }
 
 /// Its callers have been told that there is no token.
