@@ -204,7 +204,7 @@ impl App {
             policy,
             clock,
             lookup: Lookup::start(&store, &metrics),
-            last_used: LastUsed::new(store.clone()),
+            last_used: LastUsed::start(&store),
             store,
             keyring,
             rotation,

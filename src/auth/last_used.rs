@@ -1,16 +1,17 @@
-//! When secrets were last used: written down beside the request that used them, which neither waits
-//! for it nor fails over it.
+//! When secrets were last used: written down beside the requests that used them, which neither wait for
+//! it nor fail over it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 
 use super::{CallingClient, Operator};
+use crate::batch::gather;
 use crate::domain::operator::CONFIGURED;
 use crate::domain::secret::USE_STEP;
 use crate::domain::time::Timestamp;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Which secret was used, when that is news.
 #[derive(Clone, Debug)]
@@ -26,19 +27,24 @@ pub(super) enum Use {
 /// Writes down when secrets were last used, at most once a minute for each.
 #[derive(Clone, Debug)]
 pub struct LastUsed {
-    store: Store,
-    /// One at a time: what finds it taken is written down by a later use.
-    turn: Arc<Semaphore>,
+    uses: mpsc::Sender<(Use, Timestamp)>,
     /// When the configured admin token was last written down; at first, never.
     configured: Arc<AtomicI64>,
 }
 
+/// As many uses wait at most; what finds no place is written down by a later use.
+const QUEUE: usize = 1_024;
+
+/// As many are written down together.
+const BATCH: usize = 512;
+
 impl LastUsed {
-    /// In this store.
-    pub fn new(store: Store) -> Self {
+    /// Starts the worker; it ends with the last clone of this.
+    pub fn start(store: &Store) -> Self {
+        let (uses, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(work(waiting, store.clone()));
         Self {
-            store,
-            turn: Arc::new(Semaphore::new(1)),
+            uses,
             configured: Arc::new(AtomicI64::new(i64::MIN)),
         }
     }
@@ -55,31 +61,40 @@ impl LastUsed {
 
     fn mark(&self, used: Option<&Use>, now: Timestamp) {
         let Some(used) = used else { return };
+        let is_configured = matches!(used, Use::Configured);
         let last = Timestamp(self.configured.load(Ordering::Relaxed));
-        if matches!(used, Use::Configured) && now.seconds_since(last) <= USE_STEP {
+        if is_configured && now.seconds_since(last) <= USE_STEP {
             return;
         }
-        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
-            return;
-        };
-        let (used, store) = (used.clone(), self.store.clone());
-        let configured = Arc::clone(&self.configured);
-        tokio::spawn(async move {
-            let _turn = turn;
-            let written = match &used {
-                Use::Client { hash } => store.mark_client_secret_used(hash, now).await,
-                Use::Configured => {
-                    configured.store(now.0, Ordering::Relaxed);
-                    store.mark_operator_used(CONFIGURED, None, now).await
-                }
-                Use::Operator { name, hash } => {
-                    store.mark_operator_used(name, Some(hash), now).await
-                }
-            };
-            if let Err(error) = written {
-                // Told elsewhere, and louder: the database is away.
-                tracing::debug!(%error, "the last use of a secret could not be written down");
-            }
-        });
+        if self.uses.try_send((used.clone(), now)).is_ok() && is_configured {
+            self.configured.store(now.0, Ordering::Relaxed);
+        }
     }
+}
+
+async fn work(mut waiting: mpsc::Receiver<(Use, Timestamp)>, store: Store) {
+    let mut batch = Vec::new();
+    while gather(&mut waiting, &mut batch, BATCH).await > 0 {
+        let (store, uses) = (store.clone(), std::mem::take(&mut batch));
+        // In a task of its own: if that panics, the worker goes on.
+        if let Ok(Err(error)) = tokio::spawn(write(store, uses)).await {
+            // Told elsewhere, and louder: the database is away.
+            tracing::debug!(%error, "the last use of a secret could not be written down");
+        }
+    }
+}
+
+async fn write(store: Store, uses: Vec<(Use, Timestamp)>) -> Result<(), StoreError> {
+    let latest = uses.iter().map(|(_, now)| *now).max().unwrap_or_default();
+    let mut of_clients = Vec::new();
+    for (used, now) in uses {
+        match used {
+            Use::Client { hash } => of_clients.push(hash),
+            Use::Configured => store.mark_operator_used(CONFIGURED, None, now).await?,
+            Use::Operator { name, hash } => {
+                store.mark_operator_used(&name, Some(&hash), now).await?;
+            }
+        }
+    }
+    store.mark_client_secrets_used(&of_clients, latest).await
 }

@@ -2,7 +2,7 @@
 //! and whether it still is one, is asked at each request, so what is removed is worth nothing at
 //! once on every replica.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,21 +208,34 @@ impl Store {
         })
     }
 
-    /// Writes down that the secret with this hash was used, if that is news.
-    pub async fn mark_client_secret_used(
+    /// Writes down that the secrets with these hashes were used, where that is news.
+    pub async fn mark_client_secrets_used(
         &self,
-        hash: &str,
+        hashes: &[String],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE client_secret SET last_used_at = $1 WHERE hash = $2 \
-             AND (last_used_at IS NULL OR last_used_at < $3)";
-        on_writer!(self, |pool| sqlx::query(SQL)
-            .bind(now.0)
-            .bind(hash)
-            .bind(now.0 - USE_STEP)
-            .execute(pool)
-            .await
-            .map(drop))?;
+        let lock = match self {
+            Self::Sqlite { .. } => "",
+            // What is locked is being written down, or removed, by another; in whatever order the rows
+            // come, nobody waits for anybody.
+            Self::Postgres { .. } => " FOR NO KEY UPDATE SKIP LOCKED",
+        };
+        let hashes: BTreeSet<&str> = hashes.iter().map(String::as_str).collect();
+        let hashes: Vec<&str> = hashes.into_iter().collect();
+        for hashes in hashes.chunks(LARGEST) {
+            on_writer!(self, |pool| {
+                let mut query = QueryBuilder::new("UPDATE client_secret SET last_used_at = ");
+                query
+                    .push_bind(now.0)
+                    .push(" WHERE hash IN (SELECT hash FROM client_secret WHERE ")
+                    .push("(last_used_at IS NULL OR last_used_at < ")
+                    .push_bind(now.0 - USE_STEP)
+                    .push(") AND hash IN ");
+                push_list!(query, hashes);
+                query.push(lock).push(")");
+                query.build().execute(pool).await.map(drop)
+            })?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Secrets of clients: two at a time, so that they change without a pause.
 
 use axum::http::{Method, StatusCode};
+use futures_util::future::join_all;
 use runmint::store::Store;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -214,6 +215,30 @@ async fn the_last_use_is_shown_to_the_minute() {
     used_at(START.0).await;
     app.pass(1);
     used_at(START.0 + 61).await;
+}
+
+/// Those that begin to work at the same moment are all seen to have done so.
+#[tokio::test]
+async fn the_uses_of_many_are_all_written_down() {
+    let app = TestApp::start().await;
+    let names: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
+    let mut secrets = Vec::new();
+    for name in &names {
+        secrets.push(app.client(name).await);
+    }
+    for answer in join_all(secrets.iter().map(|secret| mint(&app, secret))).await {
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    }
+    eventually("all uses show", || async {
+        for name in &names {
+            let secrets = app.app.store.client_secrets(name, START).await.unwrap();
+            if secrets[0].last_used_at != Some(START) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
 }
 
 /// Lets everybody read and nobody write down a use, until it is dropped.

@@ -154,11 +154,11 @@ async fn a_client_that_goes_while_it_is_given_a_secret_goes_with_it() {
         let name = format!("client-{round}");
         add_client(&adding, &name).await;
         let new = secret(&format!("new-{round}"), None);
-        let (first, at) = (hash(&name), at(1));
+        let (first, at) = ([hash(&name)], at(1));
         let (added, removed, used) = tokio::join!(
             adding.add_client_secret(&name, &new, &ACTOR, at),
             removing.remove_client(&name, &ACTOR, at),
-            using.mark_client_secret_used(&first, at),
+            using.mark_client_secrets_used(&first, at),
         );
         added.unwrap();
         used.unwrap();
@@ -194,12 +194,38 @@ async fn a_use_is_written_down_once_a_minute() {
     let store = Database::new().await.store().await;
     add_client(&store, "atlantis").await;
     for (now, expected) in [(5, 5), (65, 5), (66, 66), (30, 66)] {
-        let hash = hash("atlantis");
-        store.mark_client_secret_used(&hash, at(now)).await.unwrap();
+        let used = [hash("atlantis"), "?".to_owned(), hash("atlantis")];
+        let marked = store.mark_client_secrets_used(&used, at(now)).await;
+        marked.unwrap();
         let secrets = store.client_secrets("atlantis", at(now)).await.unwrap();
         assert_eq!(secrets[0].last_used_at, Some(at(expected)), "at {now}");
     }
-    store.mark_client_secret_used("?", at(99)).await.unwrap();
+    store.mark_client_secrets_used(&[], at(99)).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_uses_are_written_down_at_once_each_if_it_is_news() {
+    let store = Database::new().await.store().await;
+    let names: Vec<String> = (0..600).map(|number| format!("c{number}")).collect();
+    for name in &names {
+        add_client(&store, name).await;
+    }
+    let used: Vec<String> = names.iter().map(|name| hash(name)).collect();
+    let mark = async |used: &[String], now| {
+        let marked = store.mark_client_secrets_used(used, at(now)).await;
+        marked.unwrap();
+    };
+    mark(&used[..1], 10).await;
+    mark(&used[..599], 70).await;
+    for (name, expected) in [
+        ("c0", Some(10)),
+        ("c1", Some(70)),
+        ("c598", Some(70)),
+        ("c599", None),
+    ] {
+        let secrets = store.client_secrets(name, at(70)).await.unwrap();
+        assert_eq!(secrets[0].last_used_at, expected.map(at), "{name}");
+    }
 }
 
 #[tokio::test]
