@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
+use runmint::auth::secret::{Kind, Secret};
 use runmint::domain::phase::Phase;
 use runmint::domain::time::Timestamp;
 use runmint::runner::preparation::{PreparationError, prepare};
@@ -517,8 +518,9 @@ async fn only_a_server_that_knows_no_runs_is_asked_without_knowing_which_it_is()
         prepare(&client, &environment, None, None).await
     };
     let url = stage.client.source().url().as_str();
-    let unknown = format!("{}0", &stage.run.token[..stage.run.token.len() - 1]);
-    for wrong in ["rmr_nonsense", &unknown] {
+    let unknown = Secret::generate(Kind::Run).unwrap();
+    let unknown = unknown.expose();
+    for wrong in ["rmr_nonsense", unknown] {
         let error = asked(url, wrong).await.unwrap_err();
         assert!(error.to_string().contains("answered 401"), "{error}");
     }
