@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::append::{AppendEvents, Conditions};
@@ -113,7 +114,20 @@ impl Store {
             }
             Self::Postgres { record, .. } => {
                 let mut connection = record.take().await?;
-                let written = connection.append_events_if(&events, conditions).await?;
+                let mut written = connection.append_events_if(&events, conditions).await;
+                if let Err(error) = &written
+                    && connection.is_unasked()
+                    && is_broken(error)
+                {
+                    drop(connection);
+                    connection = record.take_asked().await?;
+                    // It may have broken when all was done but to say so.
+                    written = match is_recorded(&mut connection, &first.event).await {
+                        Ok(false) => connection.append_events_if(&events, conditions).await,
+                        recorded => recorded,
+                    };
+                }
+                let written = written?;
                 connection.keep();
                 written
             }
@@ -209,6 +223,27 @@ impl Store {
             .map(drop))?;
         Ok(())
     }
+}
+
+/// Whether there is no connection any more, rather than a server that answers.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // admin_shutdown, crash_shutdown
+        sqlx::Error::Database(error) => {
+            matches!(error.code().as_deref(), Some("57P01" | "57P02"))
+        }
+        _ => false,
+    }
+}
+
+/// Whether this token's record is there, and with it all that were written by the same statement.
+async fn is_recorded(connection: &mut PgConnection, event: &Event) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("SELECT 1 FROM event WHERE jti = $1 AND at = $2")
+        .bind(&event.jti)
+        .bind(event.at.0)
+        .fetch_optional(connection);
+    Ok(row.await?.is_some())
 }
 
 /// What came of one attempt to record a batch.

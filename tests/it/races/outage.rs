@@ -1,11 +1,18 @@
 //! The database goes away in the middle of things and comes back.
 
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use runmint::auth::secret::{Kind, Secret};
 use runmint::domain::key::{Step, Version};
 use runmint::store::Store;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{HOUR, POLICY, assert_sound};
 use crate::harness::{AWS, Database, OpenRun, START, TestApp, verify};
@@ -161,21 +168,104 @@ async fn connections_that_broke_meanwhile_are_replaced_before_anybody_notices() 
         return;
     };
     let secret = app.client("atlantis").await;
-    let run = app.run(&secret, "plan").await;
-    for _ in 0..3 {
-        // The second one is the case of every day: one statement.
-        app.token(&run).await;
-        app.token(&run).await;
+    let known = app.run(&secret, "plan").await;
+    let end_both = async || {
         let of_minting = "SELECT COUNT(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
              WHERE datname = current_database() AND query NOT LIKE '%terminate%' \
              AND (query LIKE '%FROM signing%' OR query LIKE '%token_hash IN%')";
-        let ended: i64 = sqlx::query_scalar(of_minting)
-            .fetch_one(pool)
-            .await
-            .unwrap();
-        assert_eq!(ended, 2, "one records and one looks up");
+        let ended = sqlx::query_scalar::<_, i64>(of_minting).fetch_one(pool);
+        assert_eq!(ended.await.unwrap(), 2, "one records and one looks up");
+    };
+    let mut tokens = 0;
+    for _ in 0..3 {
+        // Twice, since the second is the case of every day: one statement.
+        for run in [&app.run(&secret, "plan").await, &known, &known] {
+            app.token(run).await;
+            tokens += 1;
+        }
+        end_both().await;
+        // Nobody is looked up: it is the record that finds the connection broken.
+        app.token(&known).await;
+        app.token(&app.run(&secret, "plan").await).await;
+        app.token(&known).await;
+        tokens += 3;
+        end_both().await;
     }
-    app.token(&run).await;
+    assert_eq!(app.events("token.minted").await.len(), tokens);
+}
+
+/// A connection that breaks when all is done but to say so.
+#[tokio::test]
+async fn what_was_recorded_over_a_connection_that_broke_is_not_recorded_twice() {
+    let database = Database::durable().await;
+    let app = TestApp::on(database.clone(), POLICY, START).await;
+    if !app.app.store.is_shared() {
+        return;
+    }
+    let secret = app.client("atlantis").await;
+    let run = app.run(&secret, "plan").await;
+    let way = Way::to(&database.url).await;
+    let mut beyond = database.clone();
+    beyond.url.clone_from(&way.url);
+    let replica = TestApp::on(beyond, POLICY, START).await;
+    // The third has been recorded when the answer is lost, by a statement that is prepared; the fourth,
+    // which has yet to prepare it, has not.
+    for tokens in 1..=4 {
+        way.loses_next.store(tokens > 2, Ordering::SeqCst);
+        replica.token(&run).await;
+        assert!(!way.loses_next.load(Ordering::SeqCst), "an answer was lost");
+        assert_eq!(app.events("token.minted").await.len(), tokens);
+    }
+}
+
+/// A way to a Postgres that can be told to lose the next answer, and the connection with it.
+struct Way {
+    url: String,
+    loses_next: Arc<AtomicBool>,
+}
+
+impl Way {
+    async fn to(url: &str) -> Self {
+        let server = PgConnectOptions::from_str(url).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let loses_next = Arc::new(AtomicBool::new(false));
+        let way = Self {
+            url: url.replace(
+                &format!("@{}:{}/", server.get_host(), server.get_port()),
+                &format!("@127.0.0.1:{port}/"),
+            ),
+            loses_next: Arc::clone(&loses_next),
+        };
+        assert_ne!(way.url, url);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect((server.get_host(), server.get_port()));
+                let far = far.await.unwrap();
+                tokio::spawn(relay(near, far, Arc::clone(&loses_next)));
+            }
+        });
+        way
+    }
+}
+
+async fn relay(mut near: TcpStream, mut far: TcpStream, loses_next: Arc<AtomicBool>) {
+    let (mut asked, mut answered) = near.split();
+    let (mut answers, mut asks) = far.split();
+    let there = tokio::io::copy(&mut asked, &mut asks);
+    let back = async {
+        let mut bytes = [0; 8_192];
+        while let Ok(count @ 1..) = answers.read(&mut bytes).await {
+            if loses_next.swap(false, Ordering::SeqCst) {
+                return;
+            }
+            answered.write_all(&bytes[..count]).await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = there => {}
+        () = back => {}
+    }
 }
 
 /// Clients and runs are looked up over one connection.
