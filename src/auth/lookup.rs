@@ -1,13 +1,16 @@
 //! Finds out whose secret it is: one question to the database for all who ask at that moment.
 //!
-//! Nothing is remembered, so what is removed is worth nothing at once. While one question is under way
-//! the next gathers; nobody waits for a timer.
+//! Of clients nothing is remembered, so what is removed is worth nothing at once. Runs are: nothing about
+//! one changes but that it ends, and that is looked at again when a token is recorded. While one question
+//! is under way the next gathers; nobody waits for a timer.
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::gather;
@@ -20,7 +23,13 @@ use crate::store::{KnownSecret, Store, StoreError};
 pub struct Lookup {
     clients: Asking<KnownSecret>,
     runs: Asking<Run>,
+    /// Runs by the hashes of their request tokens, each as it was when it was first asked for.
+    seen: Arc<Cache<String, Arc<Run>, Bytes>>,
 }
+
+/// Weighs what is remembered: roughly, in bytes.
+#[derive(Clone, Debug)]
+struct Bytes;
 
 /// A way to the worker that asks for one kind of things.
 #[derive(Clone, Debug)]
@@ -42,6 +51,12 @@ const QUEUE: usize = 4_096;
 /// As many are asked for at once.
 const BATCH: usize = 256;
 
+/// As much is remembered of runs, in bytes: some thousand of them.
+const SEEN: u64 = 4 * 1024 * 1024;
+
+/// And so many are expected, each of a few audiences.
+const SEEN_RUNS: usize = 4_096;
+
 /// A database that takes longer counts as down: callers are told so while they still listen.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -58,6 +73,7 @@ impl Lookup {
                 let store = of_runs.clone();
                 Box::pin(async move { store.find_runs_by_tokens(&hashes).await })
             }),
+            seen: Arc::new(Cache::with_weighter(SEEN_RUNS, SEEN, Bytes)),
         }
     }
 
@@ -69,9 +85,33 @@ impl Lookup {
         self.clients.ask(hash).await
     }
 
-    /// The run whose request token has this hash.
-    pub(super) async fn run(&self, hash: String) -> Result<Option<Arc<Run>>, StoreError> {
-        self.runs.ask(hash).await
+    /// The run whose request token has this hash, as it was when it was first asked for.
+    pub(super) async fn run(&self, hash: &str) -> Result<Option<Arc<Run>>, StoreError> {
+        if let Some(run) = self.seen.get(hash) {
+            return Ok(Some(run));
+        }
+        let found = self.runs.ask(hash.to_owned()).await?;
+        if let Some(run) = found.as_ref().filter(|run| run.closed_at.is_none()) {
+            self.seen.insert(hash.to_owned(), Arc::clone(run));
+        }
+        Ok(found)
+    }
+
+    /// Forgets a run that has ended, by the hash of its request token.
+    pub(super) fn forget_run(&self, hash: &str) {
+        self.seen.remove(hash);
+    }
+}
+
+impl Weighter<String, Arc<Run>> for Bytes {
+    fn weight(&self, hash: &String, run: &Arc<Run>) -> u64 {
+        let audiences = run.audiences.iter();
+        let audiences =
+            audiences.map(|allowed| size_of_val(allowed) + allowed.audience.as_str().len());
+        // All other texts of it have a limit.
+        let ids = 1_024;
+        let bytes = hash.len() + size_of::<Run>() + ids + audiences.sum::<usize>();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 

@@ -60,9 +60,13 @@ pub enum Federated {
     Workload(CallingWorkload),
 }
 
-/// A run that has shown its request token. It may have ended since.
+/// A run that has shown its request token. Which one it is never changes; whether it has ended by now is
+/// for the store to say.
 #[derive(Debug)]
-pub struct CallingRun(Arc<Run>);
+pub struct CallingRun {
+    run: Arc<Run>,
+    token_hash: String,
+}
 
 /// Why a caller is nobody.
 #[derive(Debug, thiserror::Error)]
@@ -236,21 +240,20 @@ impl CallingRun {
     /// # Errors
     /// As [`AuthError`] says.
     pub async fn authenticate(bearer: &str, lookup: &Lookup) -> Result<Self, AuthError> {
-        let secret = Secret::parse(Kind::Run, bearer)?;
-        lookup
-            .run(secret.hash())
-            .await?
-            .map(Self)
-            .ok_or(AuthError::Unknown("request token"))
+        let token_hash = Secret::parse(Kind::Run, bearer)?.hash();
+        match lookup.run(&token_hash).await? {
+            Some(run) => Ok(Self { run, token_hash }),
+            None => Err(AuthError::Unknown("request token")),
+        }
     }
 
-    /// The run.
+    /// The run, as it was when its token was first shown here.
     pub fn run(&self) -> &Run {
-        &self.0
+        &self.run
     }
 
-    /// The run, to be kept.
-    pub fn into_run(self) -> Run {
-        Arc::unwrap_or_clone(self.0)
+    /// It has turned out to have ended: what is known of it here is forgotten.
+    pub fn has_ended(&self, lookup: &Lookup) {
+        lookup.forget_run(&self.token_hash);
     }
 }

@@ -144,7 +144,11 @@ async fn mint(
         }
     }
     let order = Order::of_run(caller, allowed, Some(request_id));
-    let tokens = app.mint.mint(&order, now).await?;
+    let tokens = app.mint.mint(&order, now).await.inspect_err(|error| {
+        if matches!(error, MintError::RunEnded(_)) {
+            caller.has_ended(&app.lookup);
+        }
+    })?;
     tokens
         .into_iter()
         .next()

@@ -123,10 +123,11 @@ impl RunParty {
                 let run = find_run(app, id).await?;
                 run.filter(|run| run.client == caller.client().name)
             }
-            Self::Run(caller) => {
-                let run = caller.into_run();
-                Some(run).filter(|run| canonical(id).is_some_and(|id| id == run.id))
+            // As it is by now.
+            Self::Run(caller) if canonical(id).is_some_and(|id| id == caller.run().id) => {
+                find_run(app, id).await?
             }
+            Self::Run(_) => None,
         };
         own.ok_or_else(|| Problem::not_found("run"))
     }

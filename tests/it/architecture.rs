@@ -154,7 +154,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     // Other people's documents.
     ("serde_saphyr::", &["policy/document.rs"]),
     // Bounded tables, and networks.
-    ("quick_cache::", &["limits"]),
+    ("quick_cache::", &["auth/lookup.rs", "limits"]),
     ("ipnet::", &["config"]),
     ("tikv_jemallocator::", &["main.rs"]),
     ("tower_layer::", &["http/layers.rs"]),

@@ -280,7 +280,9 @@ async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
         add_run(&filling, name, name).await;
     }
     let batch = |names: &[String]| -> Vec<Entry> {
-        let authorities = names.iter().flat_map(|name| [of_run(name), of_client(name)]);
+        let authorities = names
+            .iter()
+            .flat_map(|name| [of_run(name), of_client(name)]);
         authorities
             .map(|authority| entry(1, authority, at(1), at(60)))
             .collect()
@@ -309,10 +311,16 @@ async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
         .collect();
     // Twice a turn: to find out whose secret it is, and to record.
     let twice = i64::try_from(2 * TURNS * ASKED).unwrap();
-    let expected = [("client", twice), ("client_secret", twice / 2), ("run", twice)];
+    let expected = [
+        ("client", twice),
+        ("client_secret", twice / 2),
+        ("run", twice),
+    ];
     assert_eq!(
         read,
-        expected.map(|(table, rows)| (table.to_owned(), rows)).into()
+        expected
+            .map(|(table, rows)| (table.to_owned(), rows))
+            .into()
     );
 }
 
