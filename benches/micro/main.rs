@@ -21,6 +21,10 @@ mod run;
 #[cfg(test)]
 mod sign;
 
+// As runmint's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     divan::main();
 }
