@@ -117,11 +117,11 @@ impl Store {
                 let mut written = connection.append_events_if(&events, conditions).await;
                 if let Err(error) = &written
                     && connection.is_unasked()
-                    && is_broken(error)
+                    && was_ended(error)
                 {
                     drop(connection);
                     connection = record.take_asked().await?;
-                    // It may have broken when all was done but to say so.
+                    // It may have been ended when all was done but to say so.
                     written = match is_recorded(&mut connection, &first.event).await {
                         Ok(false) => connection.append_events_if(&events, conditions).await,
                         recorded => recorded,
@@ -225,16 +225,11 @@ impl Store {
     }
 }
 
-/// Whether there is no connection any more, rather than a server that answers.
-fn is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        // admin_shutdown, crash_shutdown
-        sqlx::Error::Database(error) => {
-            matches!(error.code().as_deref(), Some("57P01" | "57P02"))
-        }
-        _ => false,
-    }
+/// Whether the server says that it has ended the connection, and does nothing for it any more. One that just
+/// breaks may leave a statement behind that is still being carried out.
+fn was_ended(error: &sqlx::Error) -> bool {
+    // admin_shutdown
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("57P01"))
 }
 
 /// Whether this token's record is there, and with it all that were written by the same statement.

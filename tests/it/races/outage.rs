@@ -1,8 +1,7 @@
 //! The database goes away in the middle of things and comes back.
 
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
@@ -194,9 +193,9 @@ async fn connections_that_broke_meanwhile_are_replaced_before_anybody_notices() 
     assert_eq!(app.events("token.minted").await.len(), tokens);
 }
 
-/// A connection that breaks when all is done but to say so.
+/// A connection that ends, or breaks, when all is done but to say so.
 #[tokio::test]
-async fn what_was_recorded_over_a_connection_that_broke_is_not_recorded_twice() {
+async fn what_was_recorded_when_the_connection_was_lost_is_not_recorded_twice() {
     let database = Database::durable().await;
     let app = TestApp::on(database.clone(), POLICY, START).await;
     if !app.app.store.is_shared() {
@@ -208,20 +207,37 @@ async fn what_was_recorded_over_a_connection_that_broke_is_not_recorded_twice() 
     let mut beyond = database.clone();
     beyond.url.clone_from(&way.url);
     let replica = TestApp::on(beyond, POLICY, START).await;
-    // The third has been recorded when the answer is lost, by a statement that is prepared; the fourth,
-    // which has yet to prepare it, has not.
-    for tokens in 1..=4 {
-        way.loses_next.store(tokens > 2, Ordering::SeqCst);
+    let minted = async || app.events("token.minted").await.len();
+    for tokens in 1..=2 {
         replica.token(&run).await;
-        assert!(!way.loses_next.load(Ordering::SeqCst), "an answer was lost");
-        assert_eq!(app.events("token.minted").await.len(), tokens);
+        assert_eq!(minted().await, tokens);
     }
+    // The third has been recorded, by a statement that is prepared; the fourth, which has yet to prepare it,
+    // has not.
+    for tokens in 3..=4 {
+        way.lose(ENDED);
+        replica.token(&run).await;
+        assert!(way.has_lost(), "an answer was lost");
+        assert_eq!(minted().await, tokens);
+    }
+    replica.token(&run).await;
+    // What has become of a statement whose connection just broke, nobody knows.
+    way.lose(b"");
+    let answer = replica.ask(&run, AWS).await;
+    assert!(way.has_lost(), "an answer was lost");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert_eq!(minted().await, 6);
+    replica.token(&run).await;
+    assert_eq!(minted().await, 7);
 }
+
+/// What a server says that ends a connection: `ErrorResponse` with severity, code and message.
+const ENDED: &[u8] = b"E\0\0\0\x21SFATAL\0VFATAL\0C57P01\0Mended\0\0";
 
 /// A way to a Postgres that can be told to lose the next answer, and the connection with it.
 struct Way {
     url: String,
-    loses_next: Arc<AtomicBool>,
+    loss: Arc<Mutex<Option<&'static [u8]>>>,
 }
 
 impl Way {
@@ -229,34 +245,45 @@ impl Way {
         let server = PgConnectOptions::from_str(url).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let loses_next = Arc::new(AtomicBool::new(false));
+        let loss = Arc::new(Mutex::new(None));
         let way = Self {
             url: url.replace(
                 &format!("@{}:{}/", server.get_host(), server.get_port()),
                 &format!("@127.0.0.1:{port}/"),
             ),
-            loses_next: Arc::clone(&loses_next),
+            loss: Arc::clone(&loss),
         };
         assert_ne!(way.url, url);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect((server.get_host(), server.get_port()));
                 let far = far.await.unwrap();
-                tokio::spawn(relay(near, far, Arc::clone(&loses_next)));
+                tokio::spawn(relay(near, far, Arc::clone(&loss)));
             }
         });
         way
     }
+
+    /// Puts `instead` in place of the next answer.
+    fn lose(&self, instead: &'static [u8]) {
+        *self.loss.lock().unwrap() = Some(instead);
+    }
+
+    fn has_lost(&self) -> bool {
+        self.loss.lock().unwrap().is_none()
+    }
 }
 
-async fn relay(mut near: TcpStream, mut far: TcpStream, loses_next: Arc<AtomicBool>) {
+async fn relay(mut near: TcpStream, mut far: TcpStream, loss: Arc<Mutex<Option<&'static [u8]>>>) {
     let (mut asked, mut answered) = near.split();
     let (mut answers, mut asks) = far.split();
     let there = tokio::io::copy(&mut asked, &mut asks);
     let back = async {
         let mut bytes = [0; 8_192];
         while let Ok(count @ 1..) = answers.read(&mut bytes).await {
-            if loses_next.swap(false, Ordering::SeqCst) {
+            let lost = loss.lock().unwrap().take();
+            if let Some(instead) = lost {
+                answered.write_all(instead).await.unwrap();
                 return;
             }
             answered.write_all(&bytes[..count]).await.unwrap();
