@@ -87,14 +87,17 @@ async fn work(mut waiting: mpsc::Receiver<(Use, Timestamp)>, store: Store) {
 async fn write(store: Store, uses: Vec<(Use, Timestamp)>) -> Result<(), StoreError> {
     let latest = uses.iter().map(|(_, now)| *now).max().unwrap_or_default();
     let mut of_clients = Vec::new();
+    let mut written = Ok(());
     for (used, now) in uses {
-        match used {
-            Use::Client { hash } => of_clients.push(hash),
-            Use::Configured => store.mark_operator_used(CONFIGURED, None, now).await?,
-            Use::Operator { name, hash } => {
-                store.mark_operator_used(&name, Some(&hash), now).await?;
+        // One that fails takes no other with it.
+        written = written.and(match used {
+            Use::Client { hash } => {
+                of_clients.push(hash);
+                Ok(())
             }
-        }
+            Use::Configured => store.mark_operator_used(CONFIGURED, None, now).await,
+            Use::Operator { name, hash } => store.mark_operator_used(&name, Some(&hash), now).await,
+        });
     }
-    store.mark_client_secrets_used(&of_clients, latest).await
+    written.and(store.mark_client_secrets_used(&of_clients, latest).await)
 }

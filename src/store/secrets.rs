@@ -216,9 +216,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let lock = match self {
             Self::Sqlite { .. } => "",
-            // What is locked is being written down, or removed, by another; in whatever order the rows
-            // come, nobody waits for anybody.
-            Self::Postgres { .. } => " FOR NO KEY UPDATE SKIP LOCKED",
+            // In the order of all who lock several, or two would wait for each other.
+            Self::Postgres { .. } => " ORDER BY hash FOR NO KEY UPDATE",
         };
         let hashes: BTreeSet<&str> = hashes.iter().map(String::as_str).collect();
         let hashes: Vec<&str> = hashes.into_iter().collect();
