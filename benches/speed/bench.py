@@ -58,8 +58,19 @@ class Bench:
         return 1 if self.quick else 3
 
     @property
-    def limit_seconds(self) -> int:
+    def turns(self) -> int:
+        """How often what is judged by its share of the limit is looked at, in short looks of as many
+        seconds, each between two at the limit: a machine that others share gets faster and slower from
+        one second to the next, by a fifth."""
+        return 1 if self.quick else 7
+
+    @property
+    def look_seconds(self) -> float:
         return 1 if self.quick else 2
+
+    @property
+    def limit_seconds(self) -> int:
+        return 1
 
     @property
     def connections(self) -> tuple[int, ...]:

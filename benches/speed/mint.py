@@ -103,34 +103,49 @@ def judge(target: Target, request: Request) -> Judge:
     return judged
 
 
+def by_turns(target: Target, looks: dict[str, tuple[int, Callable[[], float]]],
+             ) -> tuple[dict[str, tuple[float, float]], list[float]]:
+    """Each look as often as it says, between two at the limit: the median of what it gave, and of its
+    shares of the limit around it. And what the limits were."""
+
+    def limit() -> float:
+        return signatures_per_second(target.algorithm, target.bench.limit_seconds)
+
+    found: dict[str, list[float]] = {name: [] for name in looks}
+    shares: dict[str, list[float]] = {name: [] for name in looks}
+    limits = [limit()]
+    for turn in range(max(often for often, _ in looks.values())):
+        for name, (often, look) in looks.items():
+            if turn < often:
+                found[name].append(look())
+                limits.append(limit())
+                shares[name].append(found[name][-1] / statistics.mean(limits[-2:]))
+    return {name: (statistics.median(found[name]), statistics.median(shares[name]))
+            for name in looks}, limits
+
+
 def rates(target: Target, name: str, requests: Path, judged: Judge) -> float:
-    """The rate at each number of connections, each between two looks at the limit; the highest."""
+    """The rate at each number of connections; the highest."""
     bench, url = target.bench, target.server.url
-    found: dict[int, list[float]] = {connections: [] for connections in bench.connections}
-    shares: dict[int, list[float]] = {connections: [] for connections in bench.connections}
-    parts: dict[str, float] = {}
-    limits = [signatures_per_second(target.algorithm, bench.limit_seconds)]
-    for turn in range(bench.rounds):
-        for connections in bench.connections:
-            if connections == BUSY and turn == 0:
-                rate, parts = with_cost(target, requests)
-            else:
-                rate = warmed(url, requests, connections, bench.seconds)
-            limits.append(signatures_per_second(target.algorithm, bench.limit_seconds))
-            found[connections].append(rate.per_second)
-            shares[connections].append(rate.per_second / statistics.mean(limits[-2:]))
+
+    def look(connections: int) -> tuple[int, Callable[[], float]]:
+        often = bench.turns if connections >= BUSY else bench.rounds
+        return often, lambda: warmed(url, requests, connections, bench.look_seconds).per_second
+
+    rate, parts = with_cost(target, requests)
+    found, limits = by_turns(
+        target, {connections_of(connections): look(connections) for connections in bench.connections})
     target.add(f"openssl speed around {name}", statistics.median(limits), "signatures/s",
                note=f"{min(limits):,.0f} to {max(limits):,.0f}")
     for connections in bench.connections:
-        figure = Figure(target.group, f"{name}, {connections_of(connections)}",
-                        statistics.median(found[connections]), "tokens/s")
-        share = statistics.median(shares[connections])
+        each, share = found[connections_of(connections)]
+        figure = Figure(target.group, f"{name}, {connections_of(connections)}", each, "tokens/s")
         bench.results.add(judged(figure, share, connections >= BUSY))
-    whole = (os.cpu_count() or 1) * 1e6 / found[BUSY][0]
+    whole = (os.cpu_count() or 1) * 1e6 / rate.per_second
     for part, cost in parts.items():
         target.add(f"{name}, processor at {BUSY}: {part}", cost, "µs/token", ratio=cost / whole,
                    to="all cores' time")
-    return max(statistics.median(each) for each in found.values())
+    return max(each for each, _ in found.values())
 
 
 @contextmanager
@@ -153,11 +168,16 @@ def of_bare(target: Target, request: Request) -> float:
         before = bare.process.cpu()
         rate = wrk(bare.url, asked, BUSY, bench.seconds)
         cost = (bare.process.cpu() - before) / rate.requests * 1e6
-        with_signature = warmed(bare.url, signed, BUSY, bench.seconds).per_second
+        name = f"bare HTTP with a signature and its check, {BUSY} connections"
+
+        def look() -> float:
+            return warmed(bare.url, signed, BUSY, bench.look_seconds).per_second
+
+        found, _ = by_turns(target, {name: (bench.turns, look)})
     target.add(f"bare HTTP, {BUSY} connections", rate.per_second, "answers/s")
     target.add("bare HTTP, processor", cost, "µs/answer")
-    target.add(f"bare HTTP with a signature and its check, {BUSY} connections", with_signature,
-               "answers/s")
+    with_signature, share = found[name]
+    target.add(name, with_signature, "answers/s", ratio=share, to="openssl")
     return rate.per_second
 
 
