@@ -24,8 +24,10 @@ pub struct Lookup {
     clients: Asking<KnownSecret>,
     runs: Asking<Run>,
     /// Runs by the hashes of their request tokens, each as it was when it was first asked for.
-    seen: Arc<Cache<String, Arc<Run>, Bytes>>,
+    seen: Arc<Seen>,
 }
+
+type Seen = Cache<String, Arc<Run>, Bytes>;
 
 /// Weighs what is remembered: roughly, in bytes.
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ impl Lookup {
                 let store = of_runs.clone();
                 Box::pin(async move { store.find_runs_by_tokens(&hashes).await })
             }),
-            seen: Arc::new(Cache::with_weighter(SEEN_RUNS, SEEN, Bytes)),
+            seen: Arc::new(seen()),
         }
     }
 
@@ -97,10 +99,14 @@ impl Lookup {
         Ok(found)
     }
 
-    /// Forgets a run that has ended, by the hash of its request token.
+    /// Forgets a run, by the hash of its request token: it may have ended.
     pub(super) fn forget_run(&self, hash: &str) {
         self.seen.remove(hash);
     }
+}
+
+fn seen() -> Seen {
+    Cache::with_weighter(SEEN_RUNS, SEEN, Bytes)
 }
 
 impl Weighter<String, Arc<Run>> for Bytes {
@@ -172,5 +178,42 @@ async fn work<T: Send + Sync + 'static>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::claims::Audience;
+    use crate::domain::grant::AllowedAudience;
+    use crate::domain::name::Name;
+    use crate::domain::time::Timestamp;
+    use crate::domain::workload::{SentIds, Workload};
+
+    #[test]
+    fn many_runs_are_remembered_and_no_more_than_there_is_room_for() {
+        let subject = "organization:acme:project:p:workspace:w:run_phase:plan";
+        let subject = subject.parse().unwrap();
+        let workload = Workload::new(subject, SentIds::default(), &[0; 16]).unwrap();
+        let audience = AllowedAudience {
+            audience: Audience::parse("audience", &"a".repeat(255)).unwrap(),
+            max_ttl: None,
+        };
+        let seen = seen();
+        for number in 0..10_000 {
+            let run = Run {
+                id: number.to_string(),
+                workload: workload.clone(),
+                audiences: vec![audience.clone(); number % 20],
+                client: Name::parse("client", "atlantis").unwrap(),
+                aws_session_tags: false,
+                opened_at: Timestamp(0),
+                expires_at: Timestamp(1),
+                closed_at: None,
+            };
+            seen.insert(run.id.clone(), Arc::new(run));
+            assert!(seen.weight() <= SEEN, "{}", seen.weight());
+        }
+        assert!(seen.len() > 500, "{}", seen.len());
     }
 }

@@ -68,6 +68,15 @@ pub struct CallingRun {
     token_hash: String,
 }
 
+/// Whether a run is still open. Dropped without an answer, also when whoever asked has gone away, what is
+/// remembered of the run is forgotten, so that one that has ended costs no signature again.
+#[derive(Debug)]
+pub struct Doubt<'a> {
+    caller: &'a CallingRun,
+    lookup: &'a Lookup,
+    is_open: bool,
+}
+
 /// Why a caller is nobody.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -252,8 +261,27 @@ impl CallingRun {
         &self.run
     }
 
-    /// It has turned out to have ended: what is known of it here is forgotten.
-    pub fn has_ended(&self, lookup: &Lookup) {
-        lookup.forget_run(&self.token_hash);
+    /// Whether it is still open is now found out.
+    pub fn doubt<'a>(&'a self, lookup: &'a Lookup) -> Doubt<'a> {
+        Doubt {
+            caller: self,
+            lookup,
+            is_open: false,
+        }
+    }
+}
+
+impl Doubt<'_> {
+    /// The record of a token says so: it is open.
+    pub fn dispel(mut self) {
+        self.is_open = true;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if !self.is_open {
+            self.lookup.forget_run(&self.caller.token_hash);
+        }
     }
 }

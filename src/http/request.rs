@@ -131,7 +131,7 @@ async fn mint(
             return Err(Problem::forbidden(detail).about("audience"));
         }
     };
-    // Looked at again in the transaction; here, so that a dead run costs no signature.
+    // Looked at again in the transaction; here, so that a run that is known to be dead costs no signature.
     match run.state(now) {
         RunState::Open => {}
         ended => {
@@ -144,11 +144,13 @@ async fn mint(
         }
     }
     let order = Order::of_run(caller, allowed, Some(request_id));
+    let doubt = caller.doubt(&app.lookup);
     let tokens = app.mint.mint(&order, now).await.inspect_err(|error| {
-        if matches!(error, MintError::RunEnded(_)) {
-            caller.has_ended(&app.lookup);
+        if let MintError::RunEnded(_) = error {
+            tracing::warn!(run.id = run.id, reason = %error, "a token was refused");
         }
     })?;
+    doubt.dispel();
     tokens
         .into_iter()
         .next()

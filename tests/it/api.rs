@@ -265,7 +265,7 @@ async fn the_metrics_say_what_an_operator_must_know() {
     app.admin(Method::POST, &format!("/v1/runs/{}/close", run.id))
         .send()
         .await;
-    // The first is found out by its record, the second is known.
+    // The first is refused when it would be recorded, the second before it comes to that.
     app.ask(&run, AWS).await;
     app.ask(&run, AWS).await;
     app.pass(3_600);

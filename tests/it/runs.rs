@@ -90,8 +90,8 @@ async fn a_closed_run_mints_nothing_at_once_on_every_replica() {
     }
 }
 
-/// What a replica remembers of a run is who it is. That it has ended is found out when its token would be
-/// recorded, and then remembered as well.
+/// What a replica remembers of a run is which it is. That it has ended is found out when its token would be
+/// recorded, and then it is remembered no more.
 #[tokio::test]
 async fn a_run_that_was_closed_elsewhere_costs_one_signature_more_and_no_token() {
     let app = TestApp::start().await;
