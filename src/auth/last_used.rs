@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -35,8 +36,9 @@ pub struct LastUsed {
 /// As many uses wait at most; what finds no place is written down by a later use.
 const QUEUE: usize = 1_024;
 
-/// As many are written down together.
-const BATCH: usize = 512;
+/// How long the worker rests between two writes: many that are written together disturb those who wait for
+/// their tokens no more than one.
+const REST: Duration = Duration::from_millis(250);
 
 impl LastUsed {
     /// Starts the worker; it ends with the last clone of this.
@@ -74,13 +76,14 @@ impl LastUsed {
 
 async fn work(mut waiting: mpsc::Receiver<(Use, Timestamp)>, store: Store) {
     let mut batch = Vec::new();
-    while gather(&mut waiting, &mut batch, BATCH).await > 0 {
+    while gather(&mut waiting, &mut batch, QUEUE).await > 0 {
         let (store, uses) = (store.clone(), std::mem::take(&mut batch));
         // In a task of its own: if that panics, the worker goes on.
         if let Ok(Err(error)) = tokio::spawn(write(store, uses)).await {
             // Told elsewhere, and louder: the database is away.
             tracing::debug!(%error, "the last use of a secret could not be written down");
         }
+        tokio::time::sleep(REST).await;
     }
 }
 
