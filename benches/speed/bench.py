@@ -59,9 +59,9 @@ class Bench:
 
     @property
     def turns(self) -> int:
-        """How often what is judged by its share of the limit is looked at, in short looks of as many
-        seconds, each between two at the limit: a machine that others share gets faster and slower from
-        one second to the next, by a fifth."""
+        """How often what is judged by its share of the limit is looked at, in short looks, each between
+        two still shorter ones at the limit: a machine that others share gets faster and slower from one
+        second to the next, by a fifth."""
         return 1 if self.quick else 7
 
     @property
@@ -70,7 +70,7 @@ class Bench:
 
     @property
     def limit_seconds(self) -> int:
-        return 1
+        return 1 if self.quick else 2
 
     @property
     def connections(self) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ async fn write(store: Store, uses: Vec<(Use, Timestamp)>) -> Result<(), StoreErr
     let mut of_clients = Vec::new();
     let mut written = Ok(());
     for (used, now) in uses {
-        // One that fails takes no other with it.
+        // One that fails keeps no later one from being written.
         written = written.and(match used {
             Use::Client { hash } => {
                 of_clients.push(hash);

@@ -68,13 +68,13 @@ pub struct CallingRun {
     token_hash: String,
 }
 
-/// Whether a run is still open. Dropped without an answer, also when whoever asked has gone away, what is
+/// Whether a run is still open. Dropped before that is known, also when whoever asked has gone away, what is
 /// remembered of the run is forgotten, so that one that has ended costs no signature again.
 #[derive(Debug)]
 pub struct Doubt<'a> {
     caller: &'a CallingRun,
     lookup: &'a Lookup,
-    is_open: bool,
+    is_dispelled: bool,
 }
 
 /// Why a caller is nobody.
@@ -266,21 +266,21 @@ impl CallingRun {
         Doubt {
             caller: self,
             lookup,
-            is_open: false,
+            is_dispelled: false,
         }
     }
 }
 
 impl Doubt<'_> {
-    /// The record of a token says so: it is open.
+    /// The run is open, or nothing says that it is not.
     pub fn dispel(mut self) {
-        self.is_open = true;
+        self.is_dispelled = true;
     }
 }
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        if !self.is_open {
+        if !self.is_dispelled {
             self.lookup.forget_run(&self.caller.token_hash);
         }
     }

@@ -145,13 +145,15 @@ async fn mint(
     }
     let order = Order::of_run(caller, allowed, Some(request_id));
     let doubt = caller.doubt(&app.lookup);
-    let tokens = app.mint.mint(&order, now).await.inspect_err(|error| {
-        if let MintError::RunEnded(_) = error {
+    let minted = app.mint.mint(&order, now).await;
+    match &minted {
+        Err(error @ MintError::RunEnded(_)) => {
             tracing::warn!(run.id = run.id, reason = %error, "a token was refused");
         }
-    })?;
-    doubt.dispel();
-    tokens
+        // Nor does an outage say that it has ended, and it needs no more questions.
+        Ok(_) | Err(_) => doubt.dispel(),
+    }
+    minted?
         .into_iter()
         .next()
         .ok_or_else(|| Problem::unavailable("no token was minted"))
