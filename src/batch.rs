@@ -1,5 +1,8 @@
 //! Batches: what waits at one moment is dealt with together, and meanwhile the next ones gather.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use tokio::sync::mpsc;
 
 /// Waits for something to do and takes all that waits, `most` at most; how many there are, 0 when nothing
@@ -9,14 +12,29 @@ pub async fn gather<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most
         return 0;
     };
     batch.push(first);
-    // A task that is woken runs next, before those that are about to add to its work.
-    tokio::task::yield_now().await;
+    last_in_line().await;
     while batch.len() < most
         && let Ok(next) = waiting.try_recv()
     {
         batch.push(next);
     }
     batch.len()
+}
+
+/// Waits until all has had its turn that can run on this thread now. A task that is woken runs next, before
+/// those that are about to add to its work; one that yields runs after a look at the sockets, which may be
+/// long before they have all run.
+async fn last_in_line() {
+    let mut is_in_line = false;
+    poll_fn(|context| {
+        if is_in_line {
+            return Poll::Ready(());
+        }
+        is_in_line = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]
@@ -40,9 +58,14 @@ mod tests {
     }
 
     /// A task that is woken has a place of its own, and is run before all that wait for a turn.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn who_can_run_adds_to_the_batch_first() {
-        let on_the_worker = tokio::spawn(async {
+    #[test]
+    fn who_can_run_adds_to_the_batch_first() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .event_interval(1)
+            .build()
+            .unwrap();
+        let on_the_worker = runtime.spawn(async {
             let (sender, mut receiver) = mpsc::channel(8);
             for number in 0..8 {
                 let sender = sender.clone();
@@ -51,6 +74,6 @@ mod tests {
             let mut batch = Vec::new();
             gather(&mut receiver, &mut batch, 8).await
         });
-        assert_eq!(on_the_worker.await.unwrap(), 8);
+        assert_eq!(runtime.block_on(on_the_worker).unwrap(), 8);
     }
 }
