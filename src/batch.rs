@@ -21,9 +21,9 @@ pub async fn gather<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most
     batch.len()
 }
 
-/// Waits until all has had its turn that can run on this thread now. A task that is woken runs next, before
-/// those that are about to add to its work; one that yields runs after a look at the sockets, which may be
-/// long before they have all run.
+/// Waits until, as a rule, all has had its turn that can run on this thread now. A task that is woken runs
+/// next, before those that are about to add to its work; one that yields runs after a look at the sockets,
+/// which may be long before they have all run. One that wakes itself goes to the end of the line.
 async fn last_in_line() {
     let mut is_in_line = false;
     poll_fn(|context| {
@@ -62,6 +62,7 @@ mod tests {
     fn who_can_run_adds_to_the_batch_first() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
+            // A look at the sockets before each turn, after which whoever yields would run.
             .event_interval(1)
             .build()
             .unwrap();
