@@ -91,6 +91,9 @@ pub enum MintError {
     /// The client was removed a moment ago.
     #[error("the client was removed")]
     ClientGone,
+    /// The client, or its secret, is not what it was known as. Nothing was recorded.
+    #[error("the client or its secret was changed or removed")]
+    ClientChanged,
     /// The foreign token that was shown cannot be taken.
     #[error("the foreign token was taken before, or its issuer was changed")]
     NotTaken(Taken),
@@ -143,7 +146,7 @@ impl<'a> Order<'a> {
             deadline: None,
             aws_session_tags: client.aws_session_tags,
             run: None,
-            authority: Authority::Client(client.name.to_string()),
+            authority: caller.authority(),
             actor: Actor::Client(client.name.to_string()),
             take: caller.foreign().map(|foreign| foreign.take.clone()),
             about: caller.about(),
@@ -189,6 +192,9 @@ impl Mint {
     pub async fn mint(&self, order: &Order<'_>, now: Timestamp) -> Result<Vec<Token>, MintError> {
         let started = Instant::now();
         let (algorithm, result) = self.attempt(order, now).await;
+        self.metrics
+            .mint_seconds
+            .observe(started.elapsed().as_secs_f64());
         let label = match &result {
             Ok(_) => "minted",
             Err(
@@ -197,6 +203,8 @@ impl Mint {
                 | MintError::ClientGone
                 | MintError::NotTaken(_),
             ) => "refused",
+            // Whoever asked asks again, as it is now.
+            Err(MintError::ClientChanged) => return result,
             Err(MintError::NoSigningKey(_) | MintError::NotRecorded(_)) => "unavailable",
             Err(MintError::Faulty) => "faulty",
         };
@@ -206,9 +214,6 @@ impl Mint {
         };
         let count = u64::try_from(order.audiences.len()).unwrap_or(1);
         self.metrics.tokens.get_or_create(&labels).inc_by(count);
-        self.metrics
-            .mint_seconds
-            .observe(started.elapsed().as_secs_f64());
         result
     }
 
@@ -344,6 +349,7 @@ impl Mint {
                 Outcome::Recorded => {}
                 Outcome::NotSigning => return Ok(None),
                 Outcome::ClientGone => return Err(MintError::ClientGone),
+                Outcome::ClientChanged => return Err(MintError::ClientChanged),
                 Outcome::TakenBefore => return Err(MintError::NotTaken(Taken::Before)),
                 Outcome::IssuerChanged => return Err(MintError::NotTaken(Taken::IssuerChanged)),
                 Outcome::RunEnded(state) => return Err(MintError::RunEnded(state)),

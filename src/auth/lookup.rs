@@ -1,8 +1,8 @@
 //! Finds out whose secret it is: one question to the database for all who ask at that moment.
 //!
-//! Of clients nothing is remembered, so what is removed is worth nothing at once. Runs are: nothing about
-//! one changes but that it ends, and that is looked at again when a token is recorded. While one question
-//! is under way the next gathers; nobody waits for a timer.
+//! What was found is remembered for those who mint, since all of it is looked at again when a token is
+//! recorded: whether a run has ended, and whether a client and its secret are still what they were. All others
+//! ask. While one question is under way the next gathers; nobody waits for a timer.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,7 +14,10 @@ use quick_cache::sync::Cache;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::gather;
+use crate::domain::client::Client;
+use crate::domain::grant::Grant;
 use crate::domain::run::Run;
+use crate::domain::time::Timestamp;
 use crate::metrics::Metrics;
 use crate::store::{KnownSecret, Store, StoreError};
 
@@ -23,11 +26,13 @@ use crate::store::{KnownSecret, Store, StoreError};
 pub struct Lookup {
     clients: Asking<KnownSecret>,
     runs: Asking<Run>,
+    /// Clients by the hashes of their secrets, each as it was when it was last asked for.
+    seen_clients: Arc<Seen<KnownSecret>>,
     /// Runs by the hashes of their request tokens, each as it was when it was first asked for.
-    seen: Arc<Seen>,
+    seen_runs: Arc<Seen<Run>>,
 }
 
-type Seen = Cache<String, Arc<Run>, Bytes>;
+type Seen<T> = Cache<String, Arc<T>, Bytes>;
 
 /// Weighs what is remembered: roughly, in bytes.
 #[derive(Clone, Debug)]
@@ -53,11 +58,11 @@ const QUEUE: usize = 4_096;
 /// As many are asked for at once.
 const BATCH: usize = 256;
 
-/// As much is remembered of runs, in bytes: some thousand of them.
+/// As much is remembered of clients, and of runs, in bytes: some thousand of each.
 const SEEN: u64 = 4 * 1024 * 1024;
 
-/// And so many are expected, each of a few audiences.
-const SEEN_RUNS: usize = 4_096;
+/// And so many are expected, each of a few grants or audiences.
+const SEEN_EACH: usize = 4_096;
 
 /// A database that takes longer counts as down: callers are told so while they still listen.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,38 +80,77 @@ impl Lookup {
                 let store = of_runs.clone();
                 Box::pin(async move { store.find_runs_by_tokens(&hashes).await })
             }),
-            seen: Arc::new(seen()),
+            seen_clients: Arc::new(seen()),
+            seen_runs: Arc::new(seen()),
         }
     }
 
     /// The client that has a secret with this hash, and what is known of the secret.
     pub(super) async fn client(
         &self,
-        hash: String,
+        hash: &str,
+        now: Timestamp,
     ) -> Result<Option<Arc<KnownSecret>>, StoreError> {
-        self.clients.ask(hash).await
+        let found = self.clients.ask(hash.to_owned()).await?;
+        match &found {
+            Some(known) => self.remember_client(known, now),
+            None => drop(self.seen_clients.remove(hash)),
+        }
+        Ok(found)
+    }
+
+    /// The same, as it was when it was last asked for, if that is remembered. It is not when a use of the
+    /// secret is worth writing down, so nothing is remembered for longer than [`USE_STEP`].
+    ///
+    /// [`USE_STEP`]: crate::domain::secret::USE_STEP
+    pub(super) fn remembered_client(&self, hash: &str, now: Timestamp) -> Option<Arc<KnownSecret>> {
+        let known = self.seen_clients.get(hash);
+        known.filter(|known| !known.secret.is_use_news(now))
+    }
+
+    fn remember_client(&self, known: &Arc<KnownSecret>, now: Timestamp) {
+        let mut known = Arc::clone(known);
+        if known.secret.is_use_news(now) {
+            // Which is being written down.
+            Arc::make_mut(&mut known).secret.last_used_at = Some(now);
+        }
+        self.seen_clients.insert(known.hash.clone(), known);
     }
 
     /// The run whose request token has this hash, as it was when it was first asked for.
     pub(super) async fn run(&self, hash: &str) -> Result<Option<Arc<Run>>, StoreError> {
-        if let Some(run) = self.seen.get(hash) {
+        if let Some(run) = self.seen_runs.get(hash) {
             return Ok(Some(run));
         }
         let found = self.runs.ask(hash.to_owned()).await?;
         if let Some(run) = found.as_ref().filter(|run| run.closed_at.is_none()) {
-            self.seen.insert(hash.to_owned(), Arc::clone(run));
+            self.seen_runs.insert(hash.to_owned(), Arc::clone(run));
         }
         Ok(found)
     }
 
     /// Forgets a run, by the hash of its request token: it may have ended.
     pub(super) fn forget_run(&self, hash: &str) {
-        self.seen.remove(hash);
+        self.seen_runs.remove(hash);
     }
 }
 
-fn seen() -> Seen {
-    Cache::with_weighter(SEEN_RUNS, SEEN, Bytes)
+fn seen<T>() -> Seen<T>
+where
+    Bytes: Weighter<String, Arc<T>>,
+{
+    Cache::with_weighter(SEEN_EACH, SEEN, Bytes)
+}
+
+impl Weighter<String, Arc<KnownSecret>> for Bytes {
+    fn weight(&self, hash: &String, known: &Arc<KnownSecret>) -> u64 {
+        let client = &known.client;
+        // Once as text, and once read, with its patterns.
+        let grants = 3 * known.grants.len() + client.grants.len() * size_of::<Grant>();
+        let names = 256;
+        let own = size_of::<KnownSecret>() + size_of::<Client>() + 2 * hash.len();
+        u64::try_from(own + names + grants).unwrap_or(u64::MAX)
+    }
 }
 
 impl Weighter<String, Arc<Run>> for Bytes {
@@ -187,7 +231,7 @@ mod tests {
     use crate::domain::claims::Audience;
     use crate::domain::grant::AllowedAudience;
     use crate::domain::name::Name;
-    use crate::domain::time::Timestamp;
+    use crate::domain::secret::SecretInfo;
     use crate::domain::workload::{SentIds, Workload};
 
     #[test]
@@ -215,5 +259,35 @@ mod tests {
             assert!(seen.weight() <= SEEN, "{}", seen.weight());
         }
         assert!(seen.len() > 500, "{}", seen.len());
+    }
+
+    #[test]
+    fn many_clients_are_remembered_and_no_more_than_there_is_room_for() {
+        let grants = r#"[{"organization":"acme","audiences":["aws.workload.identity"]}]"#;
+        let client = Client {
+            name: Name::parse("client", "atlantis").unwrap(),
+            grants: serde_json::from_str(grants).unwrap(),
+            aws_session_tags: false,
+            created_at: Timestamp(0),
+        };
+        let client = Arc::new(client);
+        let seen = seen();
+        for number in 0..10_000 {
+            let known = KnownSecret {
+                hash: format!("{number:064}"),
+                client: Arc::clone(&client),
+                grants: grants.to_owned(),
+                secret: SecretInfo {
+                    id: String::new(),
+                    created_at: Timestamp(0),
+                    expires_at: None,
+                    last_used_at: None,
+                    issuer: None,
+                },
+            };
+            seen.insert(known.hash.clone(), Arc::new(known));
+            assert!(seen.weight() <= SEEN, "{}", seen.weight());
+        }
+        assert!(seen.len() > 1_000, "{}", seen.len());
     }
 }

@@ -25,22 +25,24 @@ use crate::domain::grant::Grant;
 use crate::domain::run::Run;
 use crate::domain::time::Timestamp;
 use crate::domain::workload::Workload;
-use crate::store::{KnownSecret, Store, StoreError, Word};
+use crate::store::{Authority, KnownSecret, Store, StoreError, Word};
 
 /// A client that has shown one of its secrets, or a trusted issuer's token.
 #[derive(Debug)]
 pub struct CallingClient {
     client: Arc<Client>,
     used: Option<Use>,
-    foreign: Option<ForeignToken>,
-    session: Option<Session>,
+    shown: Shown,
 }
 
-/// A secret that a trusted issuer's token was exchanged for.
+/// What a client has shown.
 #[derive(Debug)]
-struct Session {
-    hash: String,
-    issuer: String,
+enum Shown {
+    Secret {
+        known: Arc<KnownSecret>,
+        is_remembered: bool,
+    },
+    Foreign(Box<ForeignToken>),
 }
 
 /// A workload that has shown a trusted issuer's token, which is taken when something is made for it.
@@ -57,7 +59,7 @@ pub enum Federated {
     /// A client.
     Client(CallingClient),
     /// A workload.
-    Workload(CallingWorkload),
+    Workload(Box<CallingWorkload>),
 }
 
 /// A run that has shown its request token. Which one it is never changes; whether it has ended by now is
@@ -76,6 +78,9 @@ pub struct Doubt<'a> {
     lookup: &'a Lookup,
     is_dispelled: bool,
 }
+
+/// As errors call a client's secret.
+const SECRET: &str = "client secret";
 
 /// Why a caller is nobody.
 #[derive(Debug, thiserror::Error)]
@@ -116,22 +121,68 @@ impl CallingClient {
         lookup: &Lookup,
         now: Timestamp,
     ) -> Result<Self, AuthError> {
-        const SECRET: &str = "client secret";
         let hash = Secret::parse(Kind::Client, bearer)?.hash();
-        let found = lookup.client(hash.clone()).await?;
-        let KnownSecret { client, secret } = &*found.ok_or(AuthError::Unknown(SECRET))?;
-        if secret.is_expired(now) {
+        Self::ask(&hash, lookup, now).await
+    }
+
+    /// The same, perhaps as the client was some time ago; whoever relies on it has to have its
+    /// [`Authority`] looked at, and to [ask again](Self::ask_again) when that does not hold.
+    ///
+    /// # Errors
+    /// As [`AuthError`] says.
+    pub async fn remember_or_authenticate(
+        bearer: &str,
+        lookup: &Lookup,
+        now: Timestamp,
+    ) -> Result<Self, AuthError> {
+        let hash = Secret::parse(Kind::Client, bearer)?.hash();
+        match lookup.remembered_client(&hash, now) {
+            Some(known) => Self::with_secret(known, true, now),
+            None => Self::ask(&hash, lookup, now).await,
+        }
+    }
+
+    /// The client as it is now, if it was [remembered](Self::remember_or_authenticate).
+    ///
+    /// # Errors
+    /// As [`AuthError`] says.
+    pub async fn ask_again(
+        &self,
+        lookup: &Lookup,
+        now: Timestamp,
+    ) -> Result<Option<Self>, AuthError> {
+        match &self.shown {
+            Shown::Secret {
+                known,
+                is_remembered: true,
+            } => Self::ask(&known.hash, lookup, now).await.map(Some),
+            Shown::Secret { .. } | Shown::Foreign(_) => Ok(None),
+        }
+    }
+
+    async fn ask(hash: &str, lookup: &Lookup, now: Timestamp) -> Result<Self, AuthError> {
+        let found = lookup.client(hash, now).await?;
+        Self::with_secret(found.ok_or(AuthError::Unknown(SECRET))?, false, now)
+    }
+
+    fn with_secret(
+        known: Arc<KnownSecret>,
+        is_remembered: bool,
+        now: Timestamp,
+    ) -> Result<Self, AuthError> {
+        if known.secret.is_expired(now) {
             return Err(AuthError::Expired(SECRET));
         }
-        let used = secret.is_use_news(now);
-        let used = used.then(|| Use::Client { hash: hash.clone() });
-        let session = secret.issuer.clone();
-        let session = session.map(|issuer| Session { hash, issuer });
+        let used = known.secret.is_use_news(now).then(|| Use::Client {
+            hash: known.hash.clone(),
+        });
         Ok(Self {
-            client: Arc::clone(client),
+            client: Arc::clone(&known.client),
             used,
-            foreign: None,
-            session,
+            shown: Shown::Secret {
+                known,
+                is_remembered,
+            },
         })
     }
 
@@ -142,27 +193,42 @@ impl CallingClient {
 
     /// The token that it showed, if it was not a secret.
     pub fn foreign(&self) -> Option<&ForeignToken> {
-        self.foreign.as_ref()
+        match &self.shown {
+            Shown::Secret { .. } => None,
+            Shown::Foreign(foreign) => Some(foreign),
+        }
+    }
+
+    /// In whose name it mints.
+    pub fn authority(&self) -> Authority {
+        match &self.shown {
+            Shown::Secret { known, .. } => Authority::Secret(Arc::clone(known)),
+            Shown::Foreign(_) => Authority::Client(self.client.name.to_string()),
+        }
     }
 
     /// What it showed, if that is worth no more than a trusted issuer's word.
     pub fn word(&self) -> Option<Word<'_>> {
-        if let Some(foreign) = &self.foreign {
-            return Some(Word::Token(&foreign.take));
+        match &self.shown {
+            Shown::Secret { known, .. } => Some(Word::Secret {
+                hash: &known.hash,
+                issuer: known.secret.issuer.as_ref()?,
+            }),
+            Shown::Foreign(foreign) => Some(Word::Token(&foreign.take)),
         }
-        let Session { hash, issuer } = self.session.as_ref()?;
-        Some(Word::Secret { hash, issuer })
     }
 
     /// On whose word it calls, for the audit log; nothing if it needs nobody's.
     pub fn about(&self) -> Option<String> {
-        if let Some(foreign) = &self.foreign {
-            return Some(foreign.to_string());
+        match &self.shown {
+            Shown::Secret { known, .. } => {
+                let issuer = known.secret.issuer.as_ref()?;
+                Some(format!(
+                    "by a secret that a token of {issuer} was exchanged for"
+                ))
+            }
+            Shown::Foreign(foreign) => Some(foreign.to_string()),
         }
-        let Session { issuer, .. } = self.session.as_ref()?;
-        Some(format!(
-            "by a secret that a token of {issuer} was exchanged for"
-        ))
     }
 }
 
@@ -182,16 +248,15 @@ impl Federated {
                 Some(client) => Ok(Self::Client(CallingClient {
                     client: Arc::new(client),
                     used: None,
-                    foreign: Some(foreign),
-                    session: None,
+                    shown: Shown::Foreign(Box::new(foreign)),
                 })),
                 None => Err(foreign.refused(&format!("there is no client `{name}`"))),
             },
-            Identity::Workload(workload, grants) => Ok(Self::Workload(CallingWorkload {
+            Identity::Workload(workload, grants) => Ok(Self::Workload(Box::new(CallingWorkload {
                 workload: *workload,
                 grants,
                 foreign,
-            })),
+            }))),
         }
     }
 }

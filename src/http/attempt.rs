@@ -112,6 +112,27 @@ pub(super) async fn client(
     app: &App,
     bearer: &str,
 ) -> Result<CallingClient, Problem> {
+    known_client(parts, app, bearer, false).await
+}
+
+/// The same, perhaps [remembered](CallingClient::remember_or_authenticate).
+///
+/// # Errors
+/// 401, 429 or 503.
+pub(super) async fn minting_client(
+    parts: &Parts,
+    app: &App,
+    bearer: &str,
+) -> Result<CallingClient, Problem> {
+    known_client(parts, app, bearer, true).await
+}
+
+async fn known_client(
+    parts: &Parts,
+    app: &App,
+    bearer: &str,
+    may_be_remembered: bool,
+) -> Result<CallingClient, Problem> {
     // Secrets have no dot, compact tokens have two.
     let caller = if bearer.contains('.') {
         match federated(parts, app, bearer).await? {
@@ -126,13 +147,34 @@ pub(super) async fn client(
     } else {
         let attempt = Attempt::begin(parts, app, Kind::Client, bearer)?;
         let now = app.clock.now();
-        let caller = CallingClient::authenticate(attempt.bearer, &app.lookup, now).await;
+        let (bearer, lookup) = (attempt.bearer, &app.lookup);
+        let caller = if may_be_remembered {
+            CallingClient::remember_or_authenticate(bearer, lookup, now).await
+        } else {
+            CallingClient::authenticate(bearer, lookup, now).await
+        };
         let caller = attempt.judge(caller)?;
         app.last_used.by_client(&caller, now);
         caller
     };
     let name = caller.client().name.as_str();
     app.limits.request_of_client(name, app.clock.now())?;
+    Ok(caller)
+}
+
+/// The client as it is now, if it was remembered.
+///
+/// # Errors
+/// 401 or 503.
+pub(super) async fn asked_again(
+    app: &App,
+    caller: &CallingClient,
+) -> Result<Option<CallingClient>, Problem> {
+    let now = app.clock.now();
+    let caller = caller.ask_again(&app.lookup, now).await?;
+    if let Some(caller) = &caller {
+        app.last_used.by_client(caller, now);
+    }
     Ok(caller)
 }
 

@@ -313,6 +313,9 @@ impl From<MintError> for Problem {
             ),
             MintError::NotTaken(taken) => not_taken(taken),
             MintError::ClientGone => AuthError::Unknown("client secret").into(),
+            MintError::ClientChanged => {
+                Self::unavailable("the client is being changed at this moment; ask again")
+            }
             MintError::NoSigningKey(reason) => {
                 tracing::error!(reason, "there is no usable signing key");
                 Self::unavailable("there is no usable signing key")

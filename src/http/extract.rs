@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::attempt::{Attempt, bearer, client, unauthenticated, untaken};
+use super::attempt::{Attempt, bearer, client, minting_client, unauthenticated, untaken};
 use super::error::Problem;
 use super::layers::{self, RequestId};
 use crate::app::App;
@@ -25,19 +25,43 @@ impl FromRequestParts<App> for CallingClient {
     }
 }
 
-/// A client that has something made: the foreign token that it showed, if it was one, is taken.
+/// A client that opens a run: the foreign token that it showed, if it was one, is taken.
 #[derive(Debug)]
-pub(super) struct MakingClient(pub(super) CallingClient);
+pub(super) struct OpeningClient(pub(super) CallingClient);
 
-impl FromRequestParts<App> for MakingClient {
+impl FromRequestParts<App> for OpeningClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let client = CallingClient::from_request_parts(parts, app).await?;
-        if let Some(foreign) = client.foreign() {
-            untaken(parts, app, foreign).await?;
-        }
+        shows_nothing_taken(parts, app, &client).await?;
         Ok(Self(client))
+    }
+}
+
+/// A client that mints: the foreign token that it showed, if it was one, is taken. It may be remembered.
+#[derive(Debug)]
+pub(super) struct MintingClient(pub(super) CallingClient);
+
+impl FromRequestParts<App> for MintingClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let bearer = bearer(parts).map_err(|error| unauthenticated(parts, app, error))?;
+        let client = minting_client(parts, app, bearer).await?;
+        shows_nothing_taken(parts, app, &client).await?;
+        Ok(Self(client))
+    }
+}
+
+async fn shows_nothing_taken(
+    parts: &Parts,
+    app: &App,
+    client: &CallingClient,
+) -> Result<(), Problem> {
+    match client.foreign() {
+        Some(foreign) => untaken(parts, app, foreign).await,
+        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::attempt::bearer;
 use super::error::{Problem, ProblemBody, not_taken};
-use super::extract::{Json, MakingClient};
+use super::extract::{Json, OpeningClient};
 use super::layers::RequestId;
 use super::workload::workload_body;
 use crate::app::App;
@@ -167,7 +167,7 @@ impl FromRequestParts<App> for RunParty {
 pub(super) async fn open(
     State(app): State<App>,
     RequestId(request_id): RequestId,
-    MakingClient(caller): MakingClient,
+    OpeningClient(caller): OpeningClient,
     Json(body): Json<OpenRun>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();

@@ -8,16 +8,21 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::attempt::asked_again;
 use super::error::{Problem, ProblemBody};
-use super::extract::{Json, MakingClient};
+use super::extract::{Json, MintingClient};
 use super::layers::RequestId;
 use super::runs::NO_STORE;
 use super::workload::workload_body;
 use crate::app::App;
+use crate::auth::CallingClient;
+use crate::domain::claims::Audience;
+use crate::domain::denial::Denial;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
 use crate::domain::time::Timestamp;
-use crate::mint::{Order, Token};
+use crate::domain::workload::Workload;
+use crate::mint::{MintError, Order, Token};
 
 workload_body! {
     /// Tokens to be minted, one for each audience.
@@ -67,37 +72,34 @@ struct TokenView {
 pub(super) async fn mint(
     State(app): State<App>,
     RequestId(request_id): RequestId,
-    MakingClient(caller): MakingClient,
-    Json(body): Json<MintTokens>,
+    MintingClient(mut caller): MintingClient,
+    body: Result<Json<MintTokens>, Problem>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let client = caller.client();
-    let (workload, audiences, (ttl,)) = body.parts(Uuid::new_v4().as_bytes())?;
-    let allowed = match decide(&client.grants, &workload.subject, &audiences) {
-        Ok(allowed) => allowed,
-        Err(denial) => {
-            let reason = denial.to_string();
-            tracing::warn!(
-                client.id = client.name.as_str(),
-                reason,
-                "a token was refused"
-            );
-            app.mint.refused(audiences.len());
-            let actor = Actor::Client(client.name.to_string());
-            app.recorder
-                .note(Event {
-                    request_id: Some(request_id),
-                    run_id: Some(workload.ids.run.clone()),
-                    subject: Some(workload.subject.to_string()),
-                    reason: Some(reason),
-                    ..Event::new(now, EventKind::TokenRefused, actor)
-                })
-                .await;
-            return Err(denial.into());
+    // Nobody is refused anything on the strength of what is remembered.
+    let asked = match body.and_then(|Json(body)| Asked::of(body, request_id)) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            asked_again(&app, &caller).await?;
+            return Err(problem);
         }
     };
-    let order = Order::of_client(&caller, &workload, &allowed, Some(request_id)).with_ttl(ttl);
-    let tokens = app.mint.mint(&order, now).await?;
+    let mut minted = asked.mint(&app, &caller, now).await;
+    if minted.as_ref().is_err_and(Refusal::is_of_the_client)
+        && let Some(as_it_is_now) = asked_again(&app, &caller).await?
+    {
+        caller = as_it_is_now;
+        minted = asked.mint(&app, &caller, now).await;
+    }
+    let tokens = match minted {
+        Ok(tokens) => tokens,
+        Err(Refusal::NotGranted(denial)) => {
+            asked.note_denial(&app, &caller, &denial, now).await;
+            return Err(denial.into());
+        }
+        Err(Refusal::Failed(error)) => return Err(error.into()),
+    };
+    let workload = asked.workload;
     let body = MintedTokens {
         subject: workload.subject.to_string(),
         tokens: tokens
@@ -119,4 +121,78 @@ pub(super) async fn mint(
         warnings: workload.subject.warnings(),
     };
     Ok((StatusCode::CREATED, NO_STORE, JsonBody(body)).into_response())
+}
+
+/// What a client asks for.
+struct Asked {
+    workload: Workload,
+    audiences: Vec<Audience>,
+    ttl: Option<i64>,
+    request_id: String,
+}
+
+/// Why it does not get it.
+enum Refusal {
+    NotGranted(Denial),
+    Failed(MintError),
+}
+
+impl Refusal {
+    /// Whether it depends on who the client is and what it may.
+    fn is_of_the_client(&self) -> bool {
+        matches!(
+            self,
+            Self::NotGranted(_) | Self::Failed(MintError::ClientChanged | MintError::Invalid(_))
+        )
+    }
+}
+
+impl Asked {
+    fn of(body: MintTokens, request_id: String) -> Result<Self, Problem> {
+        let (workload, audiences, (ttl,)) = body.parts(Uuid::new_v4().as_bytes())?;
+        Ok(Self {
+            workload,
+            audiences,
+            ttl,
+            request_id,
+        })
+    }
+
+    async fn mint(
+        &self,
+        app: &App,
+        caller: &CallingClient,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, Refusal> {
+        let subject = &self.workload.subject;
+        let allowed = decide(&caller.client().grants, subject, &self.audiences);
+        let allowed = allowed.map_err(Refusal::NotGranted)?;
+        let request_id = Some(self.request_id.clone());
+        let order = Order::of_client(caller, &self.workload, &allowed, request_id);
+        let minted = app.mint.mint(&order.with_ttl(self.ttl), now).await;
+        minted.map_err(Refusal::Failed)
+    }
+
+    async fn note_denial(
+        &self,
+        app: &App,
+        caller: &CallingClient,
+        denial: &Denial,
+        now: Timestamp,
+    ) {
+        let client = &caller.client().name;
+        let reason = denial.to_string();
+        tracing::warn!(client.id = client.as_str(), reason, "a token was refused");
+        app.mint.refused(self.audiences.len());
+        let actor = Actor::Client(client.to_string());
+        app.recorder
+            .note(Event {
+                request_id: Some(self.request_id.clone()),
+                run_id: Some(self.workload.ids.run.clone()),
+                subject: Some(self.workload.subject.to_string()),
+                reason: Some(reason),
+                ..Event::new(now, EventKind::TokenRefused, actor)
+            })
+            .await;
+    }
 }

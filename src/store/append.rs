@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 
-use super::{LARGEST, places, push_list};
+use super::{KnownSecret, LARGEST, places, push_list};
 use crate::domain::event::{Actor, Event};
 
 /// Columns of an event, not counting its place in the log.
@@ -48,8 +48,10 @@ pub(super) struct Conditions<'a> {
     /// These runs, all different, are open at `now`.
     pub(super) runs: &'a [&'a str],
     pub(super) now: i64,
-    /// These clients, all different, exist.
-    pub(super) clients: &'a [&'a str],
+    /// These secrets, all different, are still there, by their hashes.
+    pub(super) secrets: &'a [&'a str],
+    /// And these clients, all different, are as they were when their secrets were looked up.
+    pub(super) clients: &'a [&'a KnownSecret],
 }
 
 /// Appends events, or what lends them.
@@ -94,10 +96,26 @@ impl AppendEvents for SqliteConnection {
         push_list!(query, conditions.runs);
         query
             .push(") AND ")
+            .push_bind(count(conditions.secrets))
+            .push(" = (SELECT COUNT(*) FROM client_secret WHERE hash IN ");
+        push_list!(query, conditions.secrets);
+        query
+            .push(") AND ")
             .push_bind(count(conditions.clients))
-            .push(" = (SELECT COUNT(*) FROM client WHERE name IN ");
-        push_list!(query, conditions.clients);
-        query.push(")");
+            .push(" = (WITH known (name, grants, aws_session_tags) AS (");
+        let clients = conditions.clients.iter().copied().map(Some);
+        // Places that are left over hold no client.
+        let clients = clients.chain(std::iter::repeat(None));
+        let clients = clients.take(places(conditions.clients));
+        query.push_values(clients, |mut row, known| {
+            row.push_bind(known.map(|known| known.client.name.as_str()))
+                .push_bind(known.map(|known| known.grants.as_str()))
+                .push_bind(known.map(|known| known.client.aws_session_tags));
+        });
+        // In this order: by their names, and not all that there are.
+        query.push(
+            ") SELECT COUNT(*) FROM known CROSS JOIN client USING (name, grants, aws_session_tags))",
+        );
         let written = query.build().execute(self).await?.rows_affected();
         Ok(written > 0)
     }
@@ -118,26 +136,39 @@ impl AppendEvents for PgConnection {
         conditions: Conditions<'_>,
     ) -> Result<bool, sqlx::Error> {
         // Who changes one of these rows waits for the locks, or is waited for and then seen as it is
-        // afterwards. The key, the clients, the runs, each asked for by the next, and sorted: whoever
-        // locks several does it in this order. What a run must be is asked afterwards, so that nothing
-        // tempts the planner to look at all that are open.
+        // afterwards. The key, the clients, their secrets, the runs, each asked for by the next, and sorted:
+        // whoever locks several does it in this order. What a run must be is asked afterwards, so that
+        // nothing tempts the planner to look at all that are open.
         const INSERT: &str = concat!(
             "WITH signing AS (SELECT version FROM key_version WHERE state = 'active' \
              AND version = $13 AND tokens_until >= $14 FOR SHARE), \
-             known_client AS (SELECT name FROM client WHERE name = ANY($15) \
-             AND EXISTS (SELECT 1 FROM signing) ORDER BY name FOR SHARE), \
-             known_run AS (SELECT closed_at, expires_at FROM run WHERE id = ANY($17) \
-             AND (SELECT COUNT(*) FROM known_client) = $16 ORDER BY id FOR SHARE) ",
+             known_client AS (SELECT name FROM UNNEST($15::TEXT[], $16::TEXT[], $17::BOOLEAN[]) \
+             AS known (name, grants, aws_session_tags) \
+             JOIN client USING (name, grants, aws_session_tags) \
+             WHERE EXISTS (SELECT 1 FROM signing) ORDER BY name FOR SHARE OF client), \
+             known_secret AS (SELECT 1 FROM client_secret WHERE hash = ANY($19) \
+             AND (SELECT COUNT(*) FROM known_client) = $18 ORDER BY hash FOR KEY SHARE), \
+             known_run AS (SELECT closed_at, expires_at FROM run WHERE id = ANY($21) \
+             AND (SELECT COUNT(*) FROM known_secret) = $20 ORDER BY id FOR SHARE) ",
             insert_columns!(),
             select_lists!(),
-            " FROM signing WHERE (SELECT COUNT(*) FROM known_client) = $16 \
-             AND (SELECT COUNT(*) FROM known_run WHERE closed_at IS NULL AND expires_at > $18) = $19"
+            " FROM signing WHERE (SELECT COUNT(*) FROM known_client) = $18 \
+             AND (SELECT COUNT(*) FROM known_secret) = $20 \
+             AND (SELECT COUNT(*) FROM known_run WHERE closed_at IS NULL AND expires_at > $22) = $23"
         );
+        let known = conditions.clients.iter();
+        let names: Vec<&str> = known.clone().map(|it| it.client.name.as_str()).collect();
+        let grants: Vec<&str> = known.clone().map(|it| it.grants.as_str()).collect();
+        let tags: Vec<bool> = known.map(|it| it.client.aws_session_tags).collect();
         let written = columns(INSERT, events)
             .bind(conditions.version)
             .bind(conditions.until)
-            .bind(conditions.clients)
+            .bind(names)
+            .bind(grants)
+            .bind(tags)
             .bind(count(conditions.clients))
+            .bind(conditions.secrets)
+            .bind(count(conditions.secrets))
             .bind(conditions.runs)
             .bind(conditions.now)
             .bind(count(conditions.runs))
@@ -215,8 +246,8 @@ fn column<'a, T>(rows: &'a [EventRow<'a>], value: impl Fn(&'a EventRow<'a>) -> T
     rows.iter().map(value).collect()
 }
 
-fn count(names: &[&str]) -> i64 {
-    i64::try_from(names.len()).unwrap_or(i64::MAX)
+fn count<T>(things: &[T]) -> i64 {
+    i64::try_from(things.len()).unwrap_or(i64::MAX)
 }
 
 /// An event as its columns are bound. What strangers may have had a word in is cleaned here, whoever

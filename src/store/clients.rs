@@ -169,7 +169,7 @@ fn grants_text(client: &Client) -> Result<String, StoreError> {
 #[derive(FromRow)]
 pub(super) struct ClientRow {
     name: String,
-    grants: String,
+    pub(super) grants: String,
     aws_session_tags: bool,
     created_at: i64,
 }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::append::{AppendEvents, Conditions};
 use super::issuers::{lock_issuers, take_tokens};
-use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_writer, push_list};
+use super::{KnownSecret, LARGEST, Store, StoreError, Take, Taken, in_tx, on_writer, push_list};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
 use crate::domain::run::RunState;
@@ -28,11 +29,13 @@ pub struct Entry {
     pub take: Option<Take>,
 }
 
-/// In whose name a token is minted, by id: looked at inside the transaction.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// In whose name a token is minted: looked at inside the transaction.
+#[derive(Clone, Debug)]
 pub enum Authority {
-    /// A client that still exists.
+    /// A client that still exists, by name.
     Client(String),
+    /// A client that is as it was when its secret was looked up, and the secret still there.
+    Secret(Arc<KnownSecret>),
     /// A run that is still open.
     Run(String),
     /// A workload whose foreign token is taken with it.
@@ -46,6 +49,9 @@ pub enum Outcome {
     Recorded,
     /// The client is gone. The refusal is recorded.
     ClientGone,
+    /// The secret or the client is gone, or the client was changed: what was known of it may be outdated.
+    /// Nothing is recorded.
+    ClientChanged,
     /// The run is closed or has passed its deadline. The refusal is recorded.
     RunEnded(RunState),
     /// The foreign token was taken by another request. The refusal is recorded.
@@ -89,12 +95,12 @@ impl Store {
         let is_plain = |entry: &Entry| {
             entry.version == first.version
                 && entry.take.is_none()
-                && entry.authority != Authority::Workload
+                && matches!(entry.authority, Authority::Secret(_) | Authority::Run(_))
         };
         if batch.len() > LARGEST || !batch.iter().all(is_plain) {
             return Ok(false);
         }
-        let (clients, runs) = authorities(batch);
+        let authorities = Authorities::of(batch);
         let latest = |time: fn(&Event) -> Option<Timestamp>| {
             let times = batch.iter().filter_map(|entry| time(&entry.event));
             times.max().unwrap_or_default().0
@@ -102,9 +108,10 @@ impl Store {
         let conditions = Conditions {
             version: first.version.0,
             until: latest(|event| event.expires_at),
-            runs: &runs,
+            runs: &authorities.runs,
             now: latest(|event| Some(event.at)),
-            clients: &clients,
+            secrets: &authorities.secrets,
+            clients: &authorities.known,
         };
         let events: Vec<&Event> = batch.iter().map(|entry| &entry.event).collect();
         Ok(match self {
@@ -135,11 +142,12 @@ impl Store {
     }
 
     async fn attempt(&self, batch: &[Entry]) -> Result<Attempt, StoreError> {
-        let (clients, runs) = authorities(batch);
-        let lock = match self {
+        let authorities = Authorities::of(batch);
+        let (lock, lock_secret) = match self {
             // BEGIN IMMEDIATE has shut out all other writers already.
-            Self::Sqlite { .. } => "",
-            Self::Postgres { .. } => " FOR SHARE",
+            Self::Sqlite { .. } => ("", ""),
+            // When it was last used may be written down meanwhile.
+            Self::Postgres { .. } => (" FOR SHARE", " FOR KEY SHARE"),
         };
         in_tx!(@record self, |tx| 'judged: {
             let mut query = QueryBuilder::new(
@@ -165,22 +173,34 @@ impl Store {
             let takes: Vec<&Take> = takes.into_values().collect();
             let revisions = lock_issuers!(self, tx, &takes);
 
-            let mut known_clients = BTreeSet::new();
-            for chunk in clients.chunks(LARGEST) {
-                let mut query = QueryBuilder::new("SELECT name FROM client WHERE name IN ");
+            let mut there = There::default();
+            for chunk in authorities.clients.chunks(LARGEST) {
+                let mut query = QueryBuilder::new(
+                    "SELECT name, grants, aws_session_tags FROM client WHERE name IN ",
+                );
                 push_list!(query, chunk);
                 query.push(" ORDER BY name").push(lock);
-                let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *tx).await?;
-                known_clients.extend(rows);
+                let rows: Vec<(String, String, bool)> =
+                    query.build_query_as().fetch_all(&mut *tx).await?;
+                there.clients.extend(
+                    rows.into_iter()
+                        .map(|(name, grants, aws_session_tags)| (name, (grants, aws_session_tags))),
+                );
             }
-            let mut known_runs = BTreeMap::new();
-            for chunk in runs.chunks(LARGEST) {
+            for chunk in authorities.secrets.chunks(LARGEST) {
+                let mut query = QueryBuilder::new("SELECT hash FROM client_secret WHERE hash IN ");
+                push_list!(query, chunk);
+                query.push(" ORDER BY hash").push(lock_secret);
+                let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *tx).await?;
+                there.secrets.extend(rows);
+            }
+            for chunk in authorities.runs.chunks(LARGEST) {
                 let mut query =
                     QueryBuilder::new("SELECT id, expires_at, closed_at FROM run WHERE id IN ");
                 push_list!(query, chunk);
                 query.push(" ORDER BY id").push(lock);
                 let rows: Vec<RunTimes> = query.build_query_as().fetch_all(&mut *tx).await?;
-                known_runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+                there.runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
             }
 
             let taken = take_tokens!(tx, &takes, &revisions);
@@ -192,7 +212,7 @@ impl Store {
                         Some(take) => taken.get(&(take.id.as_str(), take.by.as_str())).copied(),
                         None => None,
                     };
-                    judge(entry, signing, &known_clients, &known_runs, taken)
+                    judge(entry, signing, &there, taken)
                 })
                 .collect();
             let events: Vec<Cow<'_, Event>> = batch
@@ -248,13 +268,27 @@ enum Attempt {
     OutlivesKey(Version, Timestamp),
 }
 
-fn judge(
-    entry: &Entry,
-    signing: Option<i64>,
-    clients: &BTreeSet<String>,
-    runs: &BTreeMap<String, RunTimes>,
-    taken: Option<Taken>,
-) -> Outcome {
+/// What a batch is minted in the name of, and what there is of that.
+#[derive(Default)]
+struct There {
+    /// Grants and whether there are session tags, by name.
+    clients: BTreeMap<String, (String, bool)>,
+    secrets: BTreeSet<String>,
+    runs: BTreeMap<String, RunTimes>,
+}
+
+impl There {
+    /// Whether what was known of a client by its secret is still so.
+    fn is_as_it_was(&self, known: &KnownSecret) -> bool {
+        let is = self.clients.get(known.client.name.as_str());
+        self.secrets.contains(&known.hash)
+            && is.is_some_and(|(grants, aws_session_tags)| {
+                *grants == known.grants && *aws_session_tags == known.client.aws_session_tags
+            })
+    }
+}
+
+fn judge(entry: &Entry, signing: Option<i64>, there: &There, taken: Option<Taken>) -> Outcome {
     if signing != Some(entry.version.0) {
         return Outcome::NotSigning;
     }
@@ -264,9 +298,11 @@ fn judge(
         Some(Taken::IssuerChanged) => return Outcome::IssuerChanged,
     }
     match &entry.authority {
-        Authority::Client(name) if clients.contains(name) => Outcome::Recorded,
+        Authority::Client(name) if there.clients.contains_key(name) => Outcome::Recorded,
         Authority::Client(_) => Outcome::ClientGone,
-        Authority::Run(id) => match runs.get(id).map(|run| run.state(entry.event.at)) {
+        Authority::Secret(known) if there.is_as_it_was(known) => Outcome::Recorded,
+        Authority::Secret(_) => Outcome::ClientChanged,
+        Authority::Run(id) => match there.runs.get(id).map(|run| run.state(entry.event.at)) {
             Some(RunState::Open) => Outcome::Recorded,
             Some(ended) => Outcome::RunEnded(ended),
             None => Outcome::RunEnded(RunState::Expired),
@@ -280,7 +316,7 @@ fn judge(
 fn event_of(entry: &Entry, outcome: Outcome) -> Option<Cow<'_, Event>> {
     let reason = match outcome {
         Outcome::Recorded => return Some(Cow::Borrowed(&entry.event)),
-        Outcome::NotSigning => return None,
+        Outcome::NotSigning | Outcome::ClientChanged => return None,
         Outcome::ClientGone => "the client was removed",
         Outcome::TakenBefore => "the foreign token was taken before",
         Outcome::IssuerChanged => "the trusted issuer was removed or changed",
@@ -300,27 +336,53 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Cow<'_, Event>> {
     }))
 }
 
-/// The clients and the runs in whose names the batch is minted, by id.
-fn authorities(batch: &[Entry]) -> (Vec<&str>, Vec<&str>) {
-    let clients = distinct(batch, |entry| match &entry.authority {
-        Authority::Client(name) => Some(name.as_str()),
-        Authority::Run(_) | Authority::Workload => None,
-    });
-    let runs = distinct(batch, |entry| match &entry.authority {
-        Authority::Client(_) | Authority::Workload => None,
-        Authority::Run(id) => Some(id.as_str()),
-    });
-    (clients, runs)
+/// In whose names a batch is minted. Each list is sorted, so that two replicas take row locks in the same
+/// order, and nothing is in it twice.
+struct Authorities<'a> {
+    /// All clients, by name.
+    clients: Vec<&'a str>,
+    /// Those that showed a secret, as they were known by it; two that were known differently are two.
+    known: Vec<&'a KnownSecret>,
+    /// The secrets, by hash.
+    secrets: Vec<&'a str>,
+    /// The runs, by id.
+    runs: Vec<&'a str>,
 }
 
-/// Sorted, so that two replicas take row locks in the same order.
-fn distinct<'a>(batch: &'a [Entry], id: impl Fn(&'a Entry) -> Option<&'a str>) -> Vec<&'a str> {
-    batch
-        .iter()
-        .filter_map(id)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
+impl<'a> Authorities<'a> {
+    fn of(batch: &'a [Entry]) -> Self {
+        let mut known = BTreeMap::new();
+        let (mut clients, mut secrets, mut runs) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for entry in batch {
+            match &entry.authority {
+                Authority::Client(name) => {
+                    clients.insert(name.as_str());
+                }
+                Authority::Secret(secret) => {
+                    let client = &secret.client;
+                    clients.insert(client.name.as_str());
+                    secrets.insert(secret.hash.as_str());
+                    let was = (
+                        client.name.as_str(),
+                        secret.grants.as_str(),
+                        client.aws_session_tags,
+                    );
+                    known.insert(was, &**secret);
+                }
+                Authority::Run(id) => {
+                    runs.insert(id.as_str());
+                }
+                Authority::Workload => {}
+            }
+        }
+        Self {
+            clients: clients.into_iter().collect(),
+            known: known.into_values().collect(),
+            secrets: secrets.into_iter().collect(),
+            runs: runs.into_iter().collect(),
+        }
+    }
 }
 
 /// When the last token of the batch by the key that signs expires.

@@ -1,6 +1,6 @@
-//! The secrets of clients: two at a time, so that they change without a pause. Whose secret it is,
-//! and whether it still is one, is asked at each request, so what is removed is worth nothing at
-//! once on every replica.
+//! The secrets of clients: two at a time, so that they change without a pause. Whether it still is one is
+//! asked at each request, at the latest when its tokens are recorded, so what is removed is worth nothing
+//! at once on every replica.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,8 +40,12 @@ pub enum OpenSession {
 /// A client, by one of its secrets.
 #[derive(Clone, Debug)]
 pub struct KnownSecret {
+    /// SHA-256 of the secret, in hexadecimal.
+    pub hash: String,
     /// The client.
     pub client: Arc<Client>,
+    /// Its grants, letter by letter as the database has them.
+    pub grants: String,
     /// What is known of the secret.
     pub secret: SecretInfo,
 }
@@ -302,10 +306,14 @@ struct KnownRow {
 
 impl KnownRow {
     fn known(self) -> (String, Result<KnownSecret, StoreError>) {
+        let hash = self.hash.clone();
+        let grants = self.client.grants.clone();
         let known = Client::try_from(self.client).map(|client| KnownSecret {
+            hash: self.hash,
             client: Arc::new(client),
+            grants,
             secret: self.secret.into(),
         });
-        (self.hash, known)
+        (hash, known)
     }
 }

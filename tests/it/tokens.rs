@@ -1,6 +1,6 @@
 //! A client mints directly; what a token looks like, how long it lives, and whose secret counts.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use runmint::auth::secret::{Kind, Secret};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -259,7 +259,7 @@ async fn session_tags_are_there_for_the_client_that_chose_them() {
     let body = json!({"name": "tagged", "aws_session_tags": true,
         "grants": [{"organization": "acme", "audiences": [AWS, VAULT]}]});
     let added = app
-        .admin(axum::http::Method::POST, "/v1/clients")
+        .admin(Method::POST, "/v1/clients")
         .json(&body)
         .send()
         .await;
@@ -282,6 +282,83 @@ async fn session_tags_are_there_for_the_client_that_chose_them() {
     };
     assert_eq!(tags(of_run(plain).await), None);
     assert_eq!(tags(of_run(tagged.to_owned()).await), Some(expected));
+}
+
+/// A replica remembers a client that mints, and what has become of it since counts all the same.
+#[tokio::test]
+async fn what_changes_about_a_client_counts_at_once_on_every_replica() {
+    let app = TestApp::start().await;
+    let other = app.replica().await;
+    let secret = app.client("atlantis").await;
+    let change = async |audiences: &[&str], aws_session_tags: bool| {
+        let body = json!({"aws_session_tags": aws_session_tags,
+            "grants": [{"organization": "acme", "audiences": audiences}]});
+        let path = "/v1/clients/atlantis";
+        let changed = app.admin(Method::PUT, path).json(&body).send().await;
+        assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    };
+    let ask = async |audience: &str| {
+        let mut body = run_body("plan");
+        body["audiences"] = json!([audience]);
+        let call = other.post("/v1/tokens").bearer(&secret);
+        call.json(&body).send().await
+    };
+    assert_eq!(ask(AWS).await.status, StatusCode::CREATED);
+
+    change(&[VAULT], false).await;
+    ask(AWS)
+        .await
+        .assert_problem(403, "not-granted", "audiences");
+    assert_eq!(ask(VAULT).await.status, StatusCode::CREATED);
+    change(&[AWS, VAULT], true).await;
+    let claims = minted(&other, &secret, &run_body("plan")).await;
+    assert!(claims.get("https://aws.amazon.com/tags").is_some());
+    change(&[AWS, VAULT], false).await;
+    let claims = minted(&other, &secret, &run_body("plan")).await;
+    assert_eq!(claims.get("https://aws.amazon.com/tags"), None);
+    // Each was refused or granted once, as it was then.
+    let refusals = app.events("token.refused").await;
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!(app.events("token.minted").await.len(), 6);
+    let metrics = other.admin(Method::GET, "/metrics").send().await.text;
+    for line in [
+        r#"runmint_tokens_total{algorithm="ES256",result="minted"} 6"#,
+        r#"runmint_tokens_total{algorithm="none",result="refused"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}\n{metrics}");
+    }
+
+    let removed = app.admin(Method::DELETE, "/v1/clients/atlantis").send();
+    assert_eq!(removed.await.status, StatusCode::NO_CONTENT);
+    app.client("atlantis").await;
+    ask(AWS).await.assert_problem(401, "unauthenticated", "");
+}
+
+/// What a replica remembers of a client is checked when its token would be recorded, and then remembered no
+/// more.
+#[tokio::test]
+async fn a_secret_that_was_removed_elsewhere_costs_one_signature_more_and_no_token() {
+    let app = TestApp::start().await;
+    let other = app.replica().await;
+    let secret = app.client("atlantis").await;
+    let attempts = async || {
+        let metrics = other.admin(Method::GET, "/metrics").send().await.text;
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("runmint_mint_duration_seconds_count "));
+        count.unwrap().parse::<u32>().unwrap()
+    };
+    mint(&other, &secret, &run_body("plan")).await;
+    assert_eq!(attempts().await, 1);
+    let removed = app.admin(Method::DELETE, "/v1/clients/atlantis").send();
+    assert_eq!(removed.await.status, StatusCode::NO_CONTENT);
+    for _ in 0..3 {
+        let call = other.post("/v1/tokens").bearer(&secret);
+        let refused = call.json(&run_body("plan")).send().await;
+        refused.assert_problem(401, "unauthenticated", "");
+        assert_eq!(attempts().await, 2);
+    }
+    assert_eq!(app.events("token.minted").await.len(), 2);
 }
 
 #[tokio::test]

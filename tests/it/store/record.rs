@@ -1,16 +1,23 @@
 //! The group commit: checks and records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
+use runmint::domain::secret::NewSecret;
 use runmint::domain::time::Timestamp;
-use runmint::store::{Authority, Entry, EventFilter, Outcome, Store, StoreError, Take};
+use runmint::store::{
+    AddClient, Authority, Entry, EventFilter, KnownSecret, Outcome, Store, StoreError, Take,
+};
 use sqlx::PgPool;
 
-use super::{ACTOR, add_client, add_issuer, add_run, at, change, events, hash, signing_store};
+use super::{
+    ACTOR, add_client, add_issuer, add_run, at, by_secret, change, client, events, hash,
+    signing_store,
+};
 use crate::harness::{AWS, Database, START};
 use crate::program::eventually;
 
@@ -35,6 +42,14 @@ fn of_run(id: &str) -> Authority {
 
 fn of_client(name: &str) -> Authority {
     Authority::Client(name.to_owned())
+}
+
+async fn by_secret_of(store: &Store, name: &str) -> KnownSecret {
+    by_secret(store, &hash(name)).await.unwrap()
+}
+
+fn of_secret(known: &KnownSecret) -> Authority {
+    Authority::Secret(Arc::new(known.clone()))
 }
 
 async fn tokens_until(store: &Store, version: usize) -> i64 {
@@ -73,6 +88,11 @@ async fn each_entry_of_a_batch_is_judged_by_itself() {
         add_run(&store, id, "atlantis").await;
     }
     store.close_run("closed", &ACTOR, at(1)).await.unwrap();
+    let known = by_secret_of(&store, "atlantis").await;
+    let otherwise = KnownSecret {
+        grants: known.grants.clone() + " ",
+        ..known.clone()
+    };
     let (early, late) = (at(2), at(3_600));
     let batch = [
         entry(1, of_run("open"), early, at(60)),
@@ -81,6 +101,8 @@ async fn each_entry_of_a_batch_is_judged_by_itself() {
         entry(1, of_run("unknown"), early, at(60)),
         entry(1, of_client("atlantis"), early, at(60)),
         entry(1, of_client("removed"), early, at(60)),
+        entry(1, of_secret(&known), early, at(60)),
+        entry(1, of_secret(&otherwise), early, at(60)),
         entry(2, of_run("open"), early, at(60)),
     ];
     assert_eq!(
@@ -92,12 +114,14 @@ async fn each_entry_of_a_batch_is_judged_by_itself() {
             Outcome::RunEnded(RunState::Expired),
             Outcome::Recorded,
             Outcome::ClientGone,
+            Outcome::Recorded,
+            Outcome::ClientChanged,
             Outcome::NotSigning,
         ]
     );
-    assert_eq!(events(&store, EventKind::TokenMinted).await.len(), 2);
+    assert_eq!(events(&store, EventKind::TokenMinted).await.len(), 3);
     let refused = events(&store, EventKind::TokenRefused).await;
-    assert_eq!(refused.len(), 4, "a stale replica tries again, unrecorded");
+    assert_eq!(refused.len(), 4, "what is stale is tried again, unrecorded");
     for refusal in refused {
         let event = refusal.event;
         assert_eq!((event.jti, event.kid, event.expires_at), (None, None, None));
@@ -105,12 +129,83 @@ async fn each_entry_of_a_batch_is_judged_by_itself() {
     }
 }
 
+/// On the strength of a secret as it was found, whatever has become of it and its client since.
+#[tokio::test]
+async fn a_secret_and_its_client_must_still_be_as_they_were_found() {
+    let store = signing_store(&Database::new().await).await;
+    for name in ["atlantis", "buildkite"] {
+        add_client(&store, name).await;
+    }
+    let other = by_secret_of(&store, "buildkite").await;
+    // Beside another's, and beside what is wrong anyhow.
+    let record = async |known: &KnownSecret| {
+        let by = |known| entry(1, of_secret(known), at(1), at(60));
+        let plain = store.record(&[by(known), by(&other)]).await.unwrap();
+        let closer = entry(1, of_client("removed"), at(1), at(60));
+        let closer = store.record(&[by(known), closer]).await.unwrap();
+        assert_eq!(plain, [closer[0], Outcome::Recorded]);
+        closer[0]
+    };
+    let found = by_secret_of(&store, "atlantis").await;
+    assert_eq!(record(&found).await, Outcome::Recorded);
+
+    let mut changed = client("atlantis").client;
+    changed.aws_session_tags = true;
+    assert!(store.update_client(&changed, &ACTOR, at(2)).await.unwrap());
+    assert_eq!(record(&found).await, Outcome::ClientChanged);
+    changed.aws_session_tags = false;
+    changed.grants =
+        serde_json::from_str(r#"[{"organization":"acme","audiences":["*"]}]"#).unwrap();
+    assert!(store.update_client(&changed, &ACTOR, at(2)).await.unwrap());
+    assert_eq!(record(&found).await, Outcome::ClientChanged);
+    // What one client is now another one was: that makes them no more alike.
+    let mixed = KnownSecret {
+        grants: by_secret_of(&store, "atlantis").await.grants,
+        ..other.clone()
+    };
+    assert_eq!(record(&mixed).await, Outcome::ClientChanged);
+    assert!(
+        store
+            .update_client(&client("atlantis").client, &ACTOR, at(2))
+            .await
+            .unwrap()
+    );
+    assert_eq!(record(&found).await, Outcome::Recorded);
+
+    let second = NewSecret {
+        hash: hash("second"),
+        expires_at: None,
+    };
+    let added = store.add_client_secret("atlantis", &second, &ACTOR, at(3));
+    assert!(added.await.unwrap());
+    assert_eq!(record(&found).await, Outcome::Recorded);
+    let removed = store.remove_client_secret("atlantis", &found.secret.id, &ACTOR, at(3));
+    assert!(removed.await.unwrap());
+    assert_eq!(record(&found).await, Outcome::ClientChanged);
+    let found = by_secret(&store, &second.hash).await.unwrap();
+    assert_eq!(record(&found).await, Outcome::Recorded);
+
+    let removed = store.remove_client("atlantis", &ACTOR, at(4)).await;
+    assert!(removed.unwrap());
+    assert_eq!(record(&found).await, Outcome::ClientChanged);
+    let anew = AddClient {
+        secret: NewSecret {
+            hash: hash("third"),
+            expires_at: None,
+        },
+        ..client("atlantis")
+    };
+    store.add_client(&anew, &ACTOR, at(5)).await.unwrap();
+    assert_eq!(record(&found).await, Outcome::ClientChanged);
+}
+
 #[tokio::test]
 async fn a_version_that_no_longer_signs_records_nothing() {
     let store = signing_store(&Database::new().await).await;
     add_client(&store, "atlantis").await;
     let (one, two) = (Version(1), Version(2));
-    let batch = [entry(1, of_client("atlantis"), START, at(60))];
+    let known = by_secret_of(&store, "atlantis").await;
+    let batch = [entry(1, of_secret(&known), START, at(60))];
     change(&store, &[Step::Stage(two)]).await;
     assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
     change(&store, &[Step::Deactivate(one), Step::Activate(two)]).await;
