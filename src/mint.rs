@@ -88,8 +88,8 @@ pub enum MintError {
     /// The run may not mint any more.
     #[error("the run is closed or has passed its deadline")]
     RunEnded(RunState),
-    /// The client was removed a moment ago.
-    #[error("the client was removed")]
+    /// The client was removed or changed a moment ago.
+    #[error("the client was removed or changed")]
     ClientGone,
     /// The client, or its secret, is not what it was known as. Nothing was recorded.
     #[error("the client or its secret was changed or removed")]
@@ -203,7 +203,7 @@ impl Mint {
                 | MintError::ClientGone
                 | MintError::NotTaken(_),
             ) => "refused",
-            // Whoever asked asks again, as it is now.
+            // Whoever asked asks again, and counts it if that is in vain.
             Err(MintError::ClientChanged) => return result,
             Err(MintError::NoSigningKey(_) | MintError::NotRecorded(_)) => "unavailable",
             Err(MintError::Faulty) => "faulty",
@@ -219,9 +219,18 @@ impl Mint {
 
     /// Counts tokens that were refused before it came to minting.
     pub fn refused(&self, tokens: usize) {
+        self.not_minted("refused", tokens);
+    }
+
+    /// Counts tokens whose client changed once too often meanwhile ([`MintError::ClientChanged`]).
+    pub fn unavailable(&self, tokens: usize) {
+        self.not_minted("unavailable", tokens);
+    }
+
+    fn not_minted(&self, result: &'static str, tokens: usize) {
         let labels = TokenLabels {
             algorithm: "none",
-            result: "refused",
+            result,
         };
         let tokens = u64::try_from(tokens).unwrap_or(1);
         self.metrics.tokens.get_or_create(&labels).inc_by(tokens);

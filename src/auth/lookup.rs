@@ -100,9 +100,7 @@ impl Lookup {
     }
 
     /// The same, as it was when it was last asked for, if that is remembered. It is not when a use of the
-    /// secret is worth writing down, so nothing is remembered for longer than [`USE_STEP`].
-    ///
-    /// [`USE_STEP`]: crate::domain::secret::USE_STEP
+    /// secret is worth writing down, which is once a minute.
     pub(super) fn remembered_client(&self, hash: &str, now: Timestamp) -> Option<Arc<KnownSecret>> {
         let known = self.seen_clients.get(hash);
         known.filter(|known| !known.secret.is_use_news(now))
@@ -145,8 +143,8 @@ where
 impl Weighter<String, Arc<KnownSecret>> for Bytes {
     fn weight(&self, hash: &String, known: &Arc<KnownSecret>) -> u64 {
         let client = &known.client;
-        // Once as text, and once read, with its patterns.
-        let grants = 3 * known.grants.len() + client.grants.len() * size_of::<Grant>();
+        // Once as text, and once read, with its patterns: `"*",` is some fifty bytes then.
+        let grants = 16 * known.grants.len() + client.grants.len() * size_of::<Grant>();
         let names = 256;
         let own = size_of::<KnownSecret>() + size_of::<Client>() + 2 * hash.len();
         u64::try_from(own + names + grants).unwrap_or(u64::MAX)

@@ -122,7 +122,7 @@ impl CallingClient {
         now: Timestamp,
     ) -> Result<Self, AuthError> {
         let hash = Secret::parse(Kind::Client, bearer)?.hash();
-        Self::ask(&hash, lookup, now).await
+        Self::by_hash(&hash, lookup, now).await
     }
 
     /// The same, perhaps as the client was some time ago; whoever relies on it has to have its
@@ -138,11 +138,27 @@ impl CallingClient {
         let hash = Secret::parse(Kind::Client, bearer)?.hash();
         match lookup.remembered_client(&hash, now) {
             Some(known) => Self::with_secret(known, true, now),
-            None => Self::ask(&hash, lookup, now).await,
+            None => Self::by_hash(&hash, lookup, now).await,
         }
     }
 
-    /// The client as it is now, if it was [remembered](Self::remember_or_authenticate).
+    /// Whether it was [remembered](Self::remember_or_authenticate).
+    pub fn is_remembered(&self) -> bool {
+        match self.shown {
+            Shown::Secret { is_remembered, .. } => is_remembered,
+            Shown::Foreign(_) => false,
+        }
+    }
+
+    /// The hash of the secret that it showed, if it was one.
+    pub fn secret_hash(&self) -> Option<&str> {
+        match &self.shown {
+            Shown::Secret { known, .. } => Some(&known.hash),
+            Shown::Foreign(_) => None,
+        }
+    }
+
+    /// The client as it is now, if it showed a secret.
     ///
     /// # Errors
     /// As [`AuthError`] says.
@@ -151,16 +167,13 @@ impl CallingClient {
         lookup: &Lookup,
         now: Timestamp,
     ) -> Result<Option<Self>, AuthError> {
-        match &self.shown {
-            Shown::Secret {
-                known,
-                is_remembered: true,
-            } => Self::ask(&known.hash, lookup, now).await.map(Some),
-            Shown::Secret { .. } | Shown::Foreign(_) => Ok(None),
+        match self.secret_hash() {
+            Some(hash) => Self::by_hash(hash, lookup, now).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    async fn ask(hash: &str, lookup: &Lookup, now: Timestamp) -> Result<Self, AuthError> {
+    async fn by_hash(hash: &str, lookup: &Lookup, now: Timestamp) -> Result<Self, AuthError> {
         let found = lookup.client(hash, now).await?;
         Self::with_secret(found.ok_or(AuthError::Unknown(SECRET))?, false, now)
     }
@@ -203,7 +216,7 @@ impl CallingClient {
     pub fn authority(&self) -> Authority {
         match &self.shown {
             Shown::Secret { known, .. } => Authority::Secret(Arc::clone(known)),
-            Shown::Foreign(_) => Authority::Client(self.client.name.to_string()),
+            Shown::Foreign(_) => Authority::Client(Arc::clone(&self.client)),
         }
     }
 

@@ -55,10 +55,8 @@ impl Lifetimes {
             SubjectForm::ModuleTest => self.module_test,
             _ => self.default,
         };
+        check_asked(asked)?;
         let asked = match asked {
-            Some(seconds) if seconds < 1 => {
-                return Err(InvalidField::new("ttl", "must be at least one second"));
-            }
             Some(seconds) if form == SubjectForm::ModuleTest => {
                 seconds.max(whole_seconds(MODULE_TEST_LIFETIME.0))
             }
@@ -72,6 +70,19 @@ impl Lifetimes {
         Ok(limits
             .deadline
             .map_or(expiry, |deadline| expiry.min(deadline)))
+    }
+}
+
+/// Checks a life that is asked for, in seconds.
+///
+/// # Errors
+/// Names `ttl` when it is not positive.
+pub fn check_asked(ttl: Option<i64>) -> Result<(), InvalidField> {
+    match ttl {
+        Some(seconds) if seconds < 1 => {
+            Err(InvalidField::new("ttl", "must be at least one second"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -88,17 +88,26 @@ impl<'a> Attempt<'a> {
     /// # Errors
     /// 401, 429 or 503.
     pub(super) fn judge<T>(&self, result: Result<T, AuthError>) -> Result<T, Problem> {
-        match result {
-            Ok(caller) => {
-                self.app.limits.accepted(&self.hash);
-                Ok(caller)
-            }
-            Err(AuthError::Store(error)) => Err(error.into()),
-            Err(error) => {
-                // A secret that was removed does not go on passing its address's limit.
-                self.app.limits.forget(&self.hash);
-                Err(refused(self.app, self.address, error))
-            }
+        judge(self.app, self.address, &self.hash, result)
+    }
+}
+
+fn judge<T>(
+    app: &App,
+    address: Address,
+    hash: &str,
+    result: Result<T, AuthError>,
+) -> Result<T, Problem> {
+    match result {
+        Ok(caller) => {
+            app.limits.accepted(hash);
+            Ok(caller)
+        }
+        Err(AuthError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            // A secret that was removed does not go on passing its address's limit.
+            app.limits.forget(hash);
+            Err(refused(app, address, error))
         }
     }
 }
@@ -162,20 +171,25 @@ async fn known_client(
     Ok(caller)
 }
 
-/// The client as it is now, if it was remembered.
+/// The client as it is now, if it showed a secret.
 ///
 /// # Errors
-/// 401 or 503.
+/// 401, 429 or 503.
 pub(super) async fn asked_again(
     app: &App,
+    CallerAddress(address): CallerAddress,
     caller: &CallingClient,
 ) -> Result<Option<CallingClient>, Problem> {
+    let Some(hash) = caller.secret_hash() else {
+        return Ok(None);
+    };
     let now = app.clock.now();
-    let caller = caller.ask_again(&app.lookup, now).await?;
-    if let Some(caller) = &caller {
+    let as_it_is_now = caller.ask_again(&app.lookup, now).await;
+    let as_it_is_now = judge(app, address, hash, as_it_is_now)?;
+    if let Some(caller) = &as_it_is_now {
         app.last_used.by_client(caller, now);
     }
-    Ok(caller)
+    Ok(as_it_is_now)
 }
 
 /// Who a trusted issuer's token stands for.

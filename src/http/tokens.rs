@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::attempt::asked_again;
+use super::attempt::{CallerAddress, asked_again};
 use super::error::{Problem, ProblemBody};
 use super::extract::{Json, MintingClient};
 use super::layers::RequestId;
@@ -20,6 +20,7 @@ use crate::domain::claims::Audience;
 use crate::domain::denial::Denial;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::grant::decide;
+use crate::domain::lifetime;
 use crate::domain::time::Timestamp;
 use crate::domain::workload::Workload;
 use crate::mint::{MintError, Order, Token};
@@ -72,6 +73,7 @@ struct TokenView {
 pub(super) async fn mint(
     State(app): State<App>,
     RequestId(request_id): RequestId,
+    address: CallerAddress,
     MintingClient(mut caller): MintingClient,
     body: Result<Json<MintTokens>, Problem>,
 ) -> Result<Response, Problem> {
@@ -80,14 +82,19 @@ pub(super) async fn mint(
     let asked = match body.and_then(|Json(body)| Asked::of(body, request_id)) {
         Ok(asked) => asked,
         Err(problem) => {
-            asked_again(&app, &caller).await?;
+            if caller.is_remembered() {
+                asked_again(&app, address, &caller).await?;
+            }
             return Err(problem);
         }
     };
     let mut minted = asked.mint(&app, &caller, now).await;
-    if minted.as_ref().is_err_and(Refusal::is_of_the_client)
-        && let Some(as_it_is_now) = asked_again(&app, &caller).await?
-    {
+    let may_differ_now = match &minted {
+        Err(Refusal::NotGranted(_)) => caller.is_remembered(),
+        Err(Refusal::Failed(error)) => matches!(error, MintError::ClientChanged),
+        Ok(_) => false,
+    };
+    if may_differ_now && let Some(as_it_is_now) = asked_again(&app, address, &caller).await? {
         caller = as_it_is_now;
         minted = asked.mint(&app, &caller, now).await;
     }
@@ -97,7 +104,12 @@ pub(super) async fn mint(
             asked.note_denial(&app, &caller, &denial, now).await;
             return Err(denial.into());
         }
-        Err(Refusal::Failed(error)) => return Err(error.into()),
+        Err(Refusal::Failed(error)) => {
+            if let MintError::ClientChanged = error {
+                app.mint.unavailable(asked.audiences.len());
+            }
+            return Err(error.into());
+        }
     };
     let workload = asked.workload;
     let body = MintedTokens {
@@ -137,19 +149,10 @@ enum Refusal {
     Failed(MintError),
 }
 
-impl Refusal {
-    /// Whether it depends on who the client is and what it may.
-    fn is_of_the_client(&self) -> bool {
-        matches!(
-            self,
-            Self::NotGranted(_) | Self::Failed(MintError::ClientChanged | MintError::Invalid(_))
-        )
-    }
-}
-
 impl Asked {
     fn of(body: MintTokens, request_id: String) -> Result<Self, Problem> {
         let (workload, audiences, (ttl,)) = body.parts(Uuid::new_v4().as_bytes())?;
+        lifetime::check_asked(ttl)?;
         Ok(Self {
             workload,
             audiences,

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::append::AppendEvents;
-use super::{Store, StoreError, exactly_one, in_tx, on_pool};
+use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::client::Client;
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
@@ -18,6 +18,10 @@ pub struct AddClient {
     /// Its first secret.
     pub secret: NewSecret,
 }
+
+/// Under load, recorders that share the row would keep a change waiting; see [`super::keys`]. It comes
+/// before the secrets and the runs.
+const LOCK_CLIENTS: &str = "LOCK TABLE client IN EXCLUSIVE MODE";
 
 impl Store {
     /// Adds a client.
@@ -78,6 +82,11 @@ impl Store {
         const SQL: &str = "UPDATE client SET grants = $1, aws_session_tags = $2 WHERE name = $3";
         let grants = grants_text(client)?;
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                for lock in [GIVE_UP_SOON, LOCK_CLIENTS] {
+                    sqlx::query(lock).execute(&mut *tx).await?;
+                }
+            }
             let changed = sqlx::query(SQL)
                 .bind(&grants)
                 .bind(client.aws_session_tags)
@@ -131,14 +140,15 @@ impl Store {
         const LOCK_RUNS: &str = "SELECT id FROM run \
              WHERE client = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE";
         // The secrets go with the client, in the order of all who delete several.
-        const LOCK_CLIENT: &str = "SELECT name FROM client WHERE name = $1 FOR UPDATE";
         const LOCK_SECRETS: &str =
             "SELECT hash FROM client_secret WHERE client = $1 ORDER BY hash FOR UPDATE";
         in_tx!(self, |tx| {
             if self.is_shared() {
-                for lock in [LOCK_CLIENT, LOCK_SECRETS] {
-                    sqlx::query(lock).bind(name).execute(&mut *tx).await?;
+                for lock in [GIVE_UP_SOON, LOCK_CLIENTS] {
+                    sqlx::query(lock).execute(&mut *tx).await?;
                 }
+                let secrets = sqlx::query(LOCK_SECRETS).bind(name);
+                secrets.execute(&mut *tx).await?;
             }
             let removed = sqlx::query(REMOVE).bind(name);
             let removed = removed.execute(&mut *tx).await?.rows_affected() == 1;

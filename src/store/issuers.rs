@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use super::append::AppendEvents;
+use super::secrets::LOCK_SECRETS;
 use super::{GIVE_UP_SOON, Store, StoreError, exactly_one, in_tx, on_pool};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
@@ -38,10 +39,6 @@ pub enum Taken {
 
 /// What was exchanged for a secret on an issuer's word ends with that word.
 const END_SESSIONS: &str = "DELETE FROM client_secret WHERE issuer = $1";
-
-/// Whoever deletes several secrets locks them in this order first, or two would wait for each other.
-const LOCK_SESSIONS: &str =
-    "SELECT hash FROM client_secret WHERE issuer = $1 ORDER BY hash FOR UPDATE";
 
 /// Under load, recorders that share the row would keep a change waiting; see [`super::keys`]. It comes
 /// before clients, secrets and runs, as in [`lock_issuers`], and after the row of [`BUMP`].
@@ -173,8 +170,7 @@ impl Store {
                 return Ok(None);
             };
             if self.is_shared() {
-                let sessions = sqlx::query(LOCK_SESSIONS).bind(name.as_str());
-                sessions.execute(&mut *tx).await?;
+                sqlx::query(LOCK_SECRETS).execute(&mut *tx).await?;
             }
             let sessions = sqlx::query(END_SESSIONS).bind(name.as_str());
             sessions.execute(&mut *tx).await?;
@@ -216,8 +212,7 @@ impl Store {
                 return Ok(false);
             }
             if self.is_shared() {
-                let sessions = sqlx::query(LOCK_SESSIONS).bind(name);
-                sessions.execute(&mut *tx).await?;
+                sqlx::query(LOCK_SECRETS).execute(&mut *tx).await?;
             }
             let sessions = sqlx::query(END_SESSIONS).bind(name);
             sessions.execute(&mut *tx).await?;

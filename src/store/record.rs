@@ -8,10 +8,13 @@ use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::append::{AppendEvents, Conditions};
+use super::clients::ClientRow;
 use super::issuers::{lock_issuers, take_tokens};
 use super::{KnownSecret, LARGEST, Store, StoreError, Take, Taken, in_tx, on_writer, push_list};
+use crate::domain::client::Client;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
+use crate::domain::name::Name;
 use crate::domain::run::RunState;
 use crate::domain::time::Timestamp;
 
@@ -32,9 +35,9 @@ pub struct Entry {
 /// In whose name a token is minted: looked at inside the transaction.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// A client that still exists, by name.
-    Client(String),
-    /// A client that is as it was when its secret was looked up, and the secret still there.
+    /// A client that is as it was when it was looked up.
+    Client(Arc<Client>),
+    /// The same, and the secret by which it was found is still there.
     Secret(Arc<KnownSecret>),
     /// A run that is still open.
     Run(String),
@@ -47,10 +50,9 @@ pub enum Authority {
 pub enum Outcome {
     /// The record is durable; the token may leave.
     Recorded,
-    /// The client is gone. The refusal is recorded.
+    /// The client is gone, or was changed. The refusal is recorded.
     ClientGone,
-    /// The secret or the client is gone, or the client was changed: what was known of it may be outdated.
-    /// Nothing is recorded.
+    /// The same, or the secret is gone: whoever shows it can be looked up again. Nothing is recorded.
     ClientChanged,
     /// The run is closed or has passed its deadline. The refusal is recorded.
     RunEnded(RunState),
@@ -176,16 +178,14 @@ impl Store {
             let mut there = There::default();
             for chunk in authorities.clients.chunks(LARGEST) {
                 let mut query = QueryBuilder::new(
-                    "SELECT name, grants, aws_session_tags FROM client WHERE name IN ",
+                    "SELECT name, grants, aws_session_tags, created_at FROM client WHERE name IN ",
                 );
                 push_list!(query, chunk);
                 query.push(" ORDER BY name").push(lock);
-                let rows: Vec<(String, String, bool)> =
-                    query.build_query_as().fetch_all(&mut *tx).await?;
-                there.clients.extend(
-                    rows.into_iter()
-                        .map(|(name, grants, aws_session_tags)| (name, (grants, aws_session_tags))),
-                );
+                let rows: Vec<ClientRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+                // One that cannot be read is not as it was.
+                let clients = rows.into_iter().filter_map(|row| Client::try_from(row).ok());
+                there.clients.extend(clients.map(|client| (client.name.clone(), client)));
             }
             for chunk in authorities.secrets.chunks(LARGEST) {
                 let mut query = QueryBuilder::new("SELECT hash FROM client_secret WHERE hash IN ");
@@ -271,20 +271,14 @@ enum Attempt {
 /// What a batch is minted in the name of, and what there is of that.
 #[derive(Default)]
 struct There {
-    /// Grants and whether there are session tags, by name.
-    clients: BTreeMap<String, (String, bool)>,
+    clients: BTreeMap<Name, Client>,
     secrets: BTreeSet<String>,
     runs: BTreeMap<String, RunTimes>,
 }
 
 impl There {
-    /// Whether what was known of a client by its secret is still so.
-    fn is_as_it_was(&self, known: &KnownSecret) -> bool {
-        let is = self.clients.get(known.client.name.as_str());
-        self.secrets.contains(&known.hash)
-            && is.is_some_and(|(grants, aws_session_tags)| {
-                *grants == known.grants && *aws_session_tags == known.client.aws_session_tags
-            })
+    fn is_as_it_was(&self, client: &Client) -> bool {
+        self.clients.get(&client.name) == Some(client)
     }
 }
 
@@ -298,9 +292,13 @@ fn judge(entry: &Entry, signing: Option<i64>, there: &There, taken: Option<Taken
         Some(Taken::IssuerChanged) => return Outcome::IssuerChanged,
     }
     match &entry.authority {
-        Authority::Client(name) if there.clients.contains_key(name) => Outcome::Recorded,
+        Authority::Client(client) if there.is_as_it_was(client) => Outcome::Recorded,
         Authority::Client(_) => Outcome::ClientGone,
-        Authority::Secret(known) if there.is_as_it_was(known) => Outcome::Recorded,
+        Authority::Secret(known)
+            if there.secrets.contains(&known.hash) && there.is_as_it_was(&known.client) =>
+        {
+            Outcome::Recorded
+        }
         Authority::Secret(_) => Outcome::ClientChanged,
         Authority::Run(id) => match there.runs.get(id).map(|run| run.state(entry.event.at)) {
             Some(RunState::Open) => Outcome::Recorded,
@@ -317,7 +315,7 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Cow<'_, Event>> {
     let reason = match outcome {
         Outcome::Recorded => return Some(Cow::Borrowed(&entry.event)),
         Outcome::NotSigning | Outcome::ClientChanged => return None,
-        Outcome::ClientGone => "the client was removed",
+        Outcome::ClientGone => "the client was removed or changed",
         Outcome::TakenBefore => "the foreign token was taken before",
         Outcome::IssuerChanged => "the trusted issuer was removed or changed",
         Outcome::RunEnded(RunState::Closed) => "the run is closed",
@@ -356,8 +354,8 @@ impl<'a> Authorities<'a> {
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for entry in batch {
             match &entry.authority {
-                Authority::Client(name) => {
-                    clients.insert(name.as_str());
+                Authority::Client(client) => {
+                    clients.insert(client.name.as_str());
                 }
                 Authority::Secret(secret) => {
                     let client = &secret.client;

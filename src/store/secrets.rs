@@ -20,6 +20,10 @@ use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::secret::{AT_A_TIME, NewSecret, SecretInfo, USE_STEP};
 use crate::domain::time::Timestamp;
 
+/// Under load, recorders that share the rows would keep a removal waiting; see [`super::keys`]. It comes
+/// after trusted issuers and clients, and before the runs.
+pub(super) const LOCK_SECRETS: &str = "LOCK TABLE client_secret IN EXCLUSIVE MODE";
+
 /// An expired secret is still shown for as long, so that whoever looks for it learns why it failed.
 const SHOWN_EXPIRED: Duration = Duration::from_hours(24);
 
@@ -198,6 +202,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const REMOVE: &str = "DELETE FROM client_secret WHERE client = $1 AND id = $2";
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                for lock in [GIVE_UP_SOON, LOCK_SECRETS] {
+                    sqlx::query(lock).execute(&mut *tx).await?;
+                }
+            }
             let removed = sqlx::query(REMOVE).bind(client).bind(id);
             let removed = removed.execute(&mut *tx).await?.rows_affected() > 0;
             if removed {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use futures_util::future::join_all;
 use runmint::domain::event::Actor;
 use runmint::domain::key::{Step, Version, active};
 use runmint::keys::plan::plan;
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use crate::foreign::{Key, kubernetes, kubernetes_claims};
 use crate::harness::{
-    AWS, Database, ISSUER, START, TestApp, by_operator, killed_after, run_body, verify,
+    AWS, Database, ISSUER, START, TestApp, VAULT, by_operator, killed_after, run_body, verify,
 };
 
 /// Keys change as soon as they may: a period of two hours, a wait of one.
@@ -503,6 +504,47 @@ async fn two_emergencies_at_the_same_instant_withdraw_one_key_and_not_the_fresh_
         }
         assert_sound(&one, "after two emergencies").await;
     }
+}
+
+/// Two replicas mint by it without a pause, and both stop at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaked_secret_is_removed_while_all_replicas_mint_by_it() {
+    const CALLERS: usize = 4;
+    let [operator, a, b]: [_; 3] = replicas(&Database::durable().await).await;
+    let secret = operator.client("atlantis").await;
+    let body = run_body("plan");
+    let path = "/v1/clients/atlantis";
+    let added = operator.admin(Method::POST, &format!("{path}/secrets"));
+    let added = added.json(&json!({})).send().await;
+    let kept = added.json["secret"].as_str().unwrap();
+    let listed = operator.admin(Method::GET, &format!("{path}/secrets"));
+    let listed = listed.send().await.json;
+    let listed = listed.as_array().unwrap().iter();
+    let mut ids = listed.map(|secret| secret["id"].as_str().unwrap());
+    let leaked = ids.find(|id| *id != added.json["id"]).unwrap();
+
+    let mint = async |replica: &TestApp, secret: &str| {
+        let call = replica.post("/v1/tokens").bearer(secret);
+        call.json(&body).send().await.status
+    };
+    let minting = join_all([&a, &b].into_iter().flat_map(|replica| {
+        (0..CALLERS)
+            .map(|_| async { while mint(replica, &secret).await != StatusCode::UNAUTHORIZED {} })
+    }));
+    let changing = async {
+        let grants = json!([{"organization": "acme", "audiences": [AWS, VAULT, "a"]}]);
+        let changed = operator
+            .admin(Method::PUT, path)
+            .json(&json!({"grants": grants}));
+        assert_eq!(changed.send().await.status, StatusCode::OK);
+        let removed = operator.admin(Method::DELETE, &format!("{path}/secrets/{leaked}"));
+        assert_eq!(removed.send().await.status, StatusCode::NO_CONTENT);
+        for replica in [&a, &b] {
+            assert_eq!(mint(replica, &secret).await, StatusCode::UNAUTHORIZED);
+        }
+    };
+    tokio::join!(minting, changing);
+    assert_eq!(mint(&a, kept).await, StatusCode::CREATED);
 }
 
 /// Recorders that are never idle must not keep a revocation waiting.

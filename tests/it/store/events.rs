@@ -1,11 +1,13 @@
 //! The audit log.
 
+use std::sync::Arc;
+
 use runmint::domain::event::{Actor, Event, EventKind};
 use runmint::domain::key::Version;
 use runmint::domain::time::Timestamp;
 use runmint::store::{Authority, Entry, EventFilter, LiveToken, Store};
 
-use super::{ACTOR, add_client, add_run, at, signing_store};
+use super::{ACTOR, add_client, add_run, at, client, signing_store};
 use crate::harness::{Database, START};
 
 const WEEK: i64 = 7 * 24 * 3_600;
@@ -155,7 +157,7 @@ async fn living_tokens_are_counted_by_run_and_audience() {
             expires_at: Some(at(lives)),
             ..note(0, EventKind::TokenMinted)
         },
-        authority: Authority::Client("atlantis".to_owned()),
+        authority: Authority::Client(Arc::new(client("atlantis").client)),
         version: Version(1),
         take: None,
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runmint::domain::client::Client;
 use runmint::domain::event::{Event, EventKind};
 use runmint::domain::key::{Step, Version};
 use runmint::domain::run::RunState;
@@ -41,7 +42,7 @@ fn of_run(id: &str) -> Authority {
 }
 
 fn of_client(name: &str) -> Authority {
-    Authority::Client(name.to_owned())
+    Authority::Client(Arc::new(client(name).client))
 }
 
 async fn by_secret_of(store: &Store, name: &str) -> KnownSecret {
@@ -50,6 +51,18 @@ async fn by_secret_of(store: &Store, name: &str) -> KnownSecret {
 
 fn of_secret(known: &KnownSecret) -> Authority {
     Authority::Secret(Arc::new(known.clone()))
+}
+
+/// Known as another than it is.
+fn with_session_tags(known: &KnownSecret) -> KnownSecret {
+    let client = Client {
+        aws_session_tags: true,
+        ..(*known.client).clone()
+    };
+    KnownSecret {
+        client: Arc::new(client),
+        ..known.clone()
+    }
 }
 
 async fn tokens_until(store: &Store, version: usize) -> i64 {
@@ -89,10 +102,7 @@ async fn each_entry_of_a_batch_is_judged_by_itself() {
     }
     store.close_run("closed", &ACTOR, at(1)).await.unwrap();
     let known = by_secret_of(&store, "atlantis").await;
-    let otherwise = KnownSecret {
-        grants: known.grants.clone() + " ",
-        ..known.clone()
-    };
+    let otherwise = with_session_tags(&known);
     let (early, late) = (at(2), at(3_600));
     let batch = [
         entry(1, of_run("open"), early, at(60)),
@@ -158,9 +168,13 @@ async fn a_secret_and_its_client_must_still_be_as_they_were_found() {
         serde_json::from_str(r#"[{"organization":"acme","audiences":["*"]}]"#).unwrap();
     assert!(store.update_client(&changed, &ACTOR, at(2)).await.unwrap());
     assert_eq!(record(&found).await, Outcome::ClientChanged);
-    // What one client is now another one was: that makes them no more alike.
+    // Another client that was what this one is now is not this one.
     let mixed = KnownSecret {
         grants: by_secret_of(&store, "atlantis").await.grants,
+        client: Arc::new(Client {
+            grants: changed.grants,
+            ..(*other.client).clone()
+        }),
         ..other.clone()
     };
     assert_eq!(record(&mixed).await, Outcome::ClientChanged);
@@ -300,9 +314,10 @@ async fn a_batch_takes_clients_before_their_runs() {
     };
     add_client(&store, "atlantis").await;
     add_run(&store, "1", "atlantis").await;
+    let known = by_secret_of(&store, "atlantis").await;
     let batch = [
         entry(1, of_run("1"), at(1), at(60)),
-        entry(1, of_client("atlantis"), at(1), at(60)),
+        entry(1, of_secret(&known), at(1), at(60)),
     ];
     // So that the key knows how long its tokens live, and the next batch is the one of every day.
     assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 2]);
@@ -318,7 +333,65 @@ async fn a_batch_takes_clients_before_their_runs() {
     assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 2]);
 }
 
-/// Whoever closes a run or takes a key out of use after the batch has looked at them must wait for it.
+/// Whoever changes a client or removes its secret just before a batch for it is waited for, and the batch then
+/// sees what they have done, be that nothing.
+#[tokio::test]
+async fn a_batch_sees_what_was_changed_while_it_waited() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    for name in ["atlantis", "buildkite"] {
+        add_client(&store, name).await;
+    }
+    let known = by_secret_of(&store, "atlantis").await;
+    let other = by_secret_of(&store, "buildkite").await;
+    let batch = [&known, &other].map(|known| entry(1, of_secret(known), at(1), at(60)));
+    // So that the key knows how long its tokens live, and the next batch is the one of every day.
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 2]);
+    for (change, expected) in [
+        (
+            "UPDATE client SET created_at = created_at WHERE name = $1",
+            Outcome::Recorded,
+        ),
+        (
+            "UPDATE client SET grants = '[ ]' WHERE name = $1",
+            Outcome::Recorded,
+        ),
+        (
+            "UPDATE client SET aws_session_tags = TRUE WHERE name = $1",
+            Outcome::ClientChanged,
+        ),
+        (
+            "UPDATE client SET aws_session_tags = FALSE WHERE name = $1",
+            Outcome::Recorded,
+        ),
+        (
+            "UPDATE client_secret SET hash = hash WHERE client = $1",
+            Outcome::Recorded,
+        ),
+        (
+            "DELETE FROM client_secret WHERE client = $1",
+            Outcome::ClientChanged,
+        ),
+    ] {
+        let mut changing = pool.begin().await.unwrap();
+        let change_it = sqlx::query(change).bind("atlantis");
+        let changed = change_it.execute(&mut *changing).await.unwrap();
+        assert_eq!(changed.rows_affected(), 1, "{change}");
+        // All that it was is read again afterwards, so that it is held.
+        let lock = "SELECT 1 FROM client_secret WHERE client = $1 FOR UPDATE";
+        let secret = sqlx::query(lock).bind("atlantis");
+        secret.execute(&mut *changing).await.unwrap();
+        let recording = start(&store, batch.to_vec());
+        until_it_waits(pool, &recording).await;
+        changing.commit().await.unwrap();
+        let outcomes = recording.await.unwrap().unwrap();
+        assert_eq!(outcomes, [expected, Outcome::Recorded], "{change}");
+    }
+}
+
+/// Whoever changes what the batch has looked at must wait for it; when a secret was last used is none of that.
 #[tokio::test]
 async fn a_batch_holds_what_it_has_looked_at() {
     let store = signing_store(&Database::new().await).await;
@@ -330,9 +403,11 @@ async fn a_batch_holds_what_it_has_looked_at() {
     for id in ids {
         add_run(&store, id, "atlantis").await;
     }
-    let batch = ids.map(|id| entry(1, of_run(id), at(1), at(60))).to_vec();
+    let known = by_secret_of(&store, "atlantis").await;
+    let mut batch = ids.map(|id| entry(1, of_run(id), at(1), at(60))).to_vec();
+    batch.push(entry(1, of_secret(&known), at(1), at(60)));
     // So that the key knows how long its tokens live, and the next batch is the one of every day.
-    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 3]);
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded; 4]);
 
     // It stops at its second run.
     let mut closing = pool.begin().await.unwrap();
@@ -344,10 +419,15 @@ async fn a_batch_holds_what_it_has_looked_at() {
         let mut other = pool.begin().await.unwrap();
         sqlx::query(row).execute(&mut *other).await.map(drop)
     };
-    lock("SELECT 1 FROM run WHERE id = '3' FOR UPDATE NOWAIT")
-        .await
-        .unwrap();
+    for free in [
+        "SELECT 1 FROM run WHERE id = '3' FOR UPDATE NOWAIT",
+        "SELECT 1 FROM client_secret FOR NO KEY UPDATE NOWAIT",
+    ] {
+        lock(free).await.unwrap();
+    }
     for held in [
+        "SELECT 1 FROM client FOR NO KEY UPDATE NOWAIT",
+        "SELECT 1 FROM client_secret FOR UPDATE NOWAIT",
         "SELECT 1 FROM run WHERE id = '1' FOR UPDATE NOWAIT",
         "SELECT 1 FROM key_version WHERE version = 1 FOR UPDATE NOWAIT",
     ] {
@@ -357,7 +437,53 @@ async fn a_batch_holds_what_it_has_looked_at() {
         assert_eq!(code.code().as_deref(), Some("55P03"), "{held}");
     }
     closing.commit().await.unwrap();
-    assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 3]);
+    assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded; 4]);
+}
+
+/// Recorders that are never idle must not keep waiting who removes a leaked secret, or changes its client.
+#[tokio::test]
+async fn no_later_batch_overtakes_who_changes_a_client() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    for what in ["settings", "secret", "client"] {
+        add_client(&store, what).await;
+        let known = by_secret_of(&store, what).await;
+        let batch = vec![entry(1, of_secret(&known), at(1), at(60))];
+        // So that the key knows how long its tokens live, and the next batch is the one of every day.
+        assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+
+        let mut earlier = pool.begin().await.unwrap();
+        for lock in [
+            "SELECT 1 FROM client WHERE name = $1 FOR SHARE",
+            "SELECT 1 FROM client_secret WHERE client = $1 FOR KEY SHARE",
+        ] {
+            let held = sqlx::query(lock).bind(what);
+            held.execute(&mut *earlier).await.unwrap();
+        }
+        let changing = async {
+            let id = &known.secret.id;
+            let changed = match what {
+                "settings" => {
+                    let changed = with_session_tags(&known).client;
+                    store.update_client(&changed, &ACTOR, at(2)).await
+                }
+                "secret" => store.remove_client_secret(what, id, &ACTOR, at(2)).await,
+                _ => store.remove_client(what, &ACTOR, at(2)).await,
+            };
+            assert!(changed.unwrap(), "{what}");
+        };
+        let recording = async {
+            until_so_many_wait(pool, 1).await;
+            let recording = start(&store, batch);
+            until_so_many_wait(pool, 2).await;
+            earlier.commit().await.unwrap();
+            recording.await.unwrap().unwrap()
+        };
+        let ((), outcomes) = tokio::join!(changing, recording);
+        assert_eq!(outcomes, [Outcome::ClientChanged], "{what}");
+    }
 }
 
 /// Minting must not get slower with each run that is open.
@@ -384,10 +510,14 @@ async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
         add_client(&filling, name).await;
         add_run(&filling, name, name).await;
     }
+    let mut known = BTreeMap::new();
+    for name in &names {
+        known.insert(name.clone(), by_secret_of(&filling, name).await);
+    }
     let batch = |names: &[String]| -> Vec<Entry> {
         let authorities = names
             .iter()
-            .flat_map(|name| [of_run(name), of_client(name)]);
+            .flat_map(|name| [of_run(name), of_secret(&known[name])]);
         authorities
             .map(|authority| entry(1, authority, at(1), at(60)))
             .collect()
@@ -415,11 +545,7 @@ async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
         .collect();
     // Twice a turn: to find out whose secret it is, and to record.
     let twice = i64::try_from(2 * TURNS * ASKED).unwrap();
-    let expected = [
-        ("client", twice),
-        ("client_secret", twice / 2),
-        ("run", twice),
-    ];
+    let expected = [("client", twice), ("client_secret", twice), ("run", twice)];
     assert_eq!(
         read,
         expected
@@ -479,12 +605,21 @@ fn start(store: &Store, batch: Vec<Entry>) -> Recording {
 
 /// Until a connection waits for a row that another has locked.
 async fn until_it_waits(pool: &PgPool, recording: &Recording) {
-    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let waits = async || sqlx::query_scalar::<_, i64>(waits).fetch_one(pool).await;
-    while waits().await.unwrap() == 0 {
+    while waiting(pool).await == 0 {
         assert!(!recording.is_finished(), "it waits for no lock");
     }
+}
+
+async fn until_so_many_wait(pool: &PgPool, connections: i64) {
+    let what = format!("{connections} wait for a lock");
+    eventually(&what, || async { waiting(pool).await == connections }).await;
+}
+
+/// How many connections wait for what another has locked.
+async fn waiting(pool: &PgPool) -> i64 {
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(waits).fetch_one(pool).await.unwrap()
 }
 
 /// A batch is recorded by one statement if nothing is wrong with it, and looked at entry by entry
@@ -498,6 +633,11 @@ async fn a_batch_has_the_same_outcomes_at_once_and_one_by_one() {
     }
     let closed = store.close_run("closed", &ACTOR, at(0)).await.unwrap();
     assert!(closed.is_some());
+    let known = by_secret_of(&store, "atlantis").await;
+    let removed = KnownSecret {
+        hash: hash("removed"),
+        ..known.clone()
+    };
     let kinds = [
         (of_run("open"), at(1)),
         (of_run("closed"), at(1)),
@@ -505,6 +645,9 @@ async fn a_batch_has_the_same_outcomes_at_once_and_one_by_one() {
         (of_run("nobody's"), at(1)),
         (of_client("atlantis"), at(1)),
         (of_client("removed"), at(1)),
+        (of_secret(&known), at(1)),
+        (of_secret(&with_session_tags(&known)), at(1)),
+        (of_secret(&removed), at(1)),
     ];
     // So that the key knows how long its tokens live.
     let first = entry(1, of_client("atlantis"), at(1), at(i64::from(u32::MAX)));
@@ -516,14 +659,16 @@ async fn a_batch_has_the_same_outcomes_at_once_and_one_by_one() {
             .map(|(_, (authority, now))| entry(1, authority.clone(), *now, *now))
             .collect();
         let at_once = store.record(&batch).await.unwrap();
-        let recorded = latest(&store, batch.len()).await;
+        let is_recorded = |outcome: &&Outcome| **outcome != Outcome::ClientChanged;
+        let events = at_once.iter().filter(is_recorded).count();
+        let recorded = latest(&store, events).await;
         // What no key signs is not recorded, and is no business of the one statement.
         let mut with_another = batch.clone();
         with_another.push(entry(9, of_run("open"), at(1), at(1)));
         let mut one_by_one = store.record(&with_another).await.unwrap();
         assert_eq!(one_by_one.pop(), Some(Outcome::NotSigning));
         assert_eq!(at_once, one_by_one, "{batch:?}");
-        assert_eq!(recorded, latest(&store, batch.len()).await, "{batch:?}");
+        assert_eq!(recorded, latest(&store, events).await, "{batch:?}");
     }
 }
 
