@@ -130,7 +130,7 @@ def rates(target: Target, name: str, requests: Path, judged: Judge) -> float:
 
     def look(connections: int) -> tuple[int, Callable[[], float]]:
         often = bench.turns if connections >= BUSY else bench.rounds
-        return often, lambda: warmed(url, requests, connections, bench.look_seconds).per_second
+        return often, lambda: wrk(url, requests, connections, bench.look_seconds).per_second
 
     rate, parts = with_cost(target, requests)
     found, limits = by_turns(
@@ -171,7 +171,7 @@ def of_bare(target: Target, request: Request) -> float:
         name = f"bare HTTP with a signature and its check, {BUSY} connections"
 
         def look() -> float:
-            return warmed(bare.url, signed, BUSY, bench.look_seconds).per_second
+            return wrk(bare.url, signed, BUSY, bench.look_seconds).per_second
 
         found, _ = by_turns(target, {name: (bench.turns, look)})
     target.add(f"bare HTTP, {BUSY} connections", rate.per_second, "answers/s")
