@@ -88,8 +88,8 @@ pub enum MintError {
     /// The run may not mint any more.
     #[error("the run is closed or has passed its deadline")]
     RunEnded(RunState),
-    /// The client was removed or changed a moment ago.
-    #[error("the client was removed or changed")]
+    /// The client was removed a moment ago.
+    #[error("the client was removed")]
     ClientGone,
     /// The client, or its secret, is not what it was known as. Nothing was recorded.
     #[error("the client or its secret was changed or removed")]

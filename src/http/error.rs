@@ -217,6 +217,12 @@ impl From<&StoreError> for Problem {
                 "There are two already",
                 error.to_string(),
             ),
+            error if error.gave_up() => {
+                tracing::warn!(%error, "what is being recorded was in the way of a change");
+                Self::unavailable(
+                    "what is being recorded was in the way; nothing was changed, so ask again",
+                )
+            }
             StoreError::Unavailable(_) | StoreError::Timeout => {
                 tracing::error!(%error, "the database did not answer");
                 Self::unavailable("the database does not answer")

@@ -54,6 +54,9 @@ struct TokenView {
     expires_at: Timestamp,
 }
 
+/// A client that is changed again and again meanwhile is asked about so often; each time costs signatures.
+const ASK_AGAIN: usize = 3;
+
 /// Mints one token for each audience.
 #[utoipa::path(
     post,
@@ -89,14 +92,20 @@ pub(super) async fn mint(
         }
     };
     let mut minted = asked.mint(&app, &caller, now).await;
-    let may_differ_now = match &minted {
-        Err(Refusal::NotGranted(_)) => caller.is_remembered(),
-        Err(Refusal::Failed(error)) => matches!(error, MintError::ClientChanged),
-        Ok(_) => false,
-    };
-    if may_differ_now && let Some(as_it_is_now) = asked_again(&app, address, &caller).await? {
-        caller = as_it_is_now;
-        minted = asked.mint(&app, &caller, now).await;
+    for _ in 0..ASK_AGAIN {
+        let may_differ_now = match &minted {
+            Err(Refusal::NotGranted(_) | Refusal::Failed(MintError::Invalid(_))) => {
+                caller.is_remembered()
+            }
+            Err(Refusal::Failed(error)) => matches!(error, MintError::ClientChanged),
+            Ok(_) => false,
+        };
+        if may_differ_now && let Some(as_it_is_now) = asked_again(&app, address, &caller).await? {
+            caller = as_it_is_now;
+            minted = asked.mint(&app, &caller, now).await;
+        } else {
+            break;
+        }
     }
     let tokens = match minted {
         Ok(tokens) => tokens,
@@ -105,8 +114,11 @@ pub(super) async fn mint(
             return Err(denial.into());
         }
         Err(Refusal::Failed(error)) => {
-            if let MintError::ClientChanged = error {
-                app.mint.unavailable(asked.audiences.len());
+            match error {
+                MintError::Invalid(_) => app.mint.refused(asked.audiences.len()),
+                MintError::ClientChanged => app.mint.unavailable(asked.audiences.len()),
+                // It has been counted.
+                _ => {}
             }
             return Err(error.into());
         }
@@ -152,7 +164,6 @@ enum Refusal {
 impl Asked {
     fn of(body: MintTokens, request_id: String) -> Result<Self, Problem> {
         let (workload, audiences, (ttl,)) = body.parts(Uuid::new_v4().as_bytes())?;
-        lifetime::check_asked(ttl)?;
         Ok(Self {
             workload,
             audiences,
@@ -170,6 +181,7 @@ impl Asked {
         let subject = &self.workload.subject;
         let allowed = decide(&caller.client().grants, subject, &self.audiences);
         let allowed = allowed.map_err(Refusal::NotGranted)?;
+        lifetime::check_asked(self.ttl).map_err(|error| Refusal::Failed(error.into()))?;
         let request_id = Some(self.request_id.clone());
         let order = Order::of_client(caller, &self.workload, &allowed, request_id);
         let minted = app.mint.mint(&order.with_ttl(self.ttl), now).await;

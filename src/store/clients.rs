@@ -140,14 +140,14 @@ impl Store {
         const LOCK_RUNS: &str = "SELECT id FROM run \
              WHERE client = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE";
         // The secrets go with the client, in the order of all who delete several.
-        const LOCK_SECRETS: &str =
+        const LOCK_ITS_SECRETS: &str =
             "SELECT hash FROM client_secret WHERE client = $1 ORDER BY hash FOR UPDATE";
         in_tx!(self, |tx| {
             if self.is_shared() {
                 for lock in [GIVE_UP_SOON, LOCK_CLIENTS] {
                     sqlx::query(lock).execute(&mut *tx).await?;
                 }
-                let secrets = sqlx::query(LOCK_SECRETS).bind(name);
+                let secrets = sqlx::query(LOCK_ITS_SECRETS).bind(name);
                 secrets.execute(&mut *tx).await?;
             }
             let removed = sqlx::query(REMOVE).bind(name);

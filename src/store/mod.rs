@@ -97,6 +97,13 @@ impl StoreError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Unavailable(sqlx::Error::Database(error)) if !is_busy(&**error))
     }
+
+    /// Whether it gave up after waiting for what another has locked.
+    pub fn gave_up(&self) -> bool {
+        // lock_not_available
+        matches!(self, Self::Unavailable(sqlx::Error::Database(error))
+            if error.code().as_deref() == Some("55P03"))
+    }
 }
 
 /// Connections to Postgres beside those of the pool: that which records, and that which looks up.

@@ -50,9 +50,10 @@ pub enum Authority {
 pub enum Outcome {
     /// The record is durable; the token may leave.
     Recorded,
-    /// The client is gone, or was changed. The refusal is recorded.
+    /// The client is gone, and it showed no secret. The refusal is recorded.
     ClientGone,
-    /// The same, or the secret is gone: whoever shows it can be looked up again. Nothing is recorded.
+    /// The client was changed; or it showed a secret, and that or the client is gone. Nothing is recorded, and no
+    /// foreign token taken: look the client up again.
     ClientChanged,
     /// The run is closed or has passed its deadline. The refusal is recorded.
     RunEnded(RunState),
@@ -203,6 +204,17 @@ impl Store {
                 there.runs.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
             }
 
+            // Nor does what is not recorded because its client is another by now.
+            let for_nothing: BTreeSet<_> = batch
+                .iter()
+                .filter(|entry| !there.has_its_client(entry))
+                .filter_map(|entry| entry.take.as_ref())
+                .map(|take| (take.id.as_str(), take.by.as_str()))
+                .collect();
+            let takes: Vec<&Take> = takes
+                .into_iter()
+                .filter(|take| !for_nothing.contains(&(take.id.as_str(), take.by.as_str())))
+                .collect();
             let taken = take_tokens!(tx, &takes, &revisions);
 
             let outcomes: Vec<Outcome> = batch
@@ -277,6 +289,14 @@ struct There {
 }
 
 impl There {
+    /// Whether the client in whose name it is minted, if it is one, is as it was.
+    fn has_its_client(&self, entry: &Entry) -> bool {
+        match &entry.authority {
+            Authority::Client(client) => self.is_as_it_was(client),
+            Authority::Secret(_) | Authority::Run(_) | Authority::Workload => true,
+        }
+    }
+
     fn is_as_it_was(&self, client: &Client) -> bool {
         self.clients.get(&client.name) == Some(client)
     }
@@ -286,14 +306,21 @@ fn judge(entry: &Entry, signing: Option<i64>, there: &There, taken: Option<Taken
     if signing != Some(entry.version.0) {
         return Outcome::NotSigning;
     }
+    if let Authority::Client(client) = &entry.authority
+        && !there.is_as_it_was(client)
+    {
+        return match there.clients.get(&client.name) {
+            Some(_) => Outcome::ClientChanged,
+            None => Outcome::ClientGone,
+        };
+    }
     match taken {
         None | Some(Taken::Now) => {}
         Some(Taken::Before) => return Outcome::TakenBefore,
         Some(Taken::IssuerChanged) => return Outcome::IssuerChanged,
     }
     match &entry.authority {
-        Authority::Client(client) if there.is_as_it_was(client) => Outcome::Recorded,
-        Authority::Client(_) => Outcome::ClientGone,
+        Authority::Client(_) => Outcome::Recorded,
         Authority::Secret(known)
             if there.secrets.contains(&known.hash) && there.is_as_it_was(&known.client) =>
         {
@@ -315,7 +342,7 @@ fn event_of(entry: &Entry, outcome: Outcome) -> Option<Cow<'_, Event>> {
     let reason = match outcome {
         Outcome::Recorded => return Some(Cow::Borrowed(&entry.event)),
         Outcome::NotSigning | Outcome::ClientChanged => return None,
-        Outcome::ClientGone => "the client was removed or changed",
+        Outcome::ClientGone => "the client was removed",
         Outcome::TakenBefore => "the foreign token was taken before",
         Outcome::IssuerChanged => "the trusted issuer was removed or changed",
         Outcome::RunEnded(RunState::Closed) => "the run is closed",

@@ -4,7 +4,7 @@
 mod outage;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -19,6 +19,7 @@ use crate::foreign::{Key, kubernetes, kubernetes_claims};
 use crate::harness::{
     AWS, Database, ISSUER, START, TestApp, VAULT, by_operator, killed_after, run_body, verify,
 };
+use crate::program::eventually;
 
 /// Keys change as soon as they may: a period of two hours, a wait of one.
 const POLICY: &[(&str, &str)] = &[
@@ -527,11 +528,29 @@ async fn a_leaked_secret_is_removed_while_all_replicas_mint_by_it() {
         let call = replica.post("/v1/tokens").bearer(secret);
         call.json(&body).send().await.status
     };
-    let minting = join_all([&a, &b].into_iter().flat_map(|replica| {
-        (0..CALLERS)
-            .map(|_| async { while mint(replica, &secret).await != StatusCode::UNAUTHORIZED {} })
-    }));
+    let minted = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let minting = join_all(
+        [&a, &b]
+            .into_iter()
+            .zip(&minted)
+            .flat_map(|(replica, minted)| {
+                let (mint, secret) = (&mint, &secret);
+                (0..CALLERS).map(move |_| async move {
+                    loop {
+                        match mint(replica, secret).await {
+                            StatusCode::CREATED => minted.fetch_add(1, Ordering::Relaxed),
+                            status => break assert_eq!(status, StatusCode::UNAUTHORIZED),
+                        };
+                    }
+                })
+            }),
+    );
     let changing = async {
+        let so_far = |minted: &AtomicUsize| minted.load(Ordering::Relaxed);
+        eventually("both mint", || async {
+            minted.iter().all(|minted| so_far(minted) >= 2 * CALLERS)
+        })
+        .await;
         let grants = json!([{"organization": "acme", "audiences": [AWS, VAULT, "a"]}]);
         let changed = operator
             .admin(Method::PUT, path)

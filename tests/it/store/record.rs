@@ -94,6 +94,38 @@ async fn a_foreign_token_is_not_taken_for_what_no_key_signs() {
 }
 
 #[tokio::test]
+async fn a_foreign_token_is_not_taken_for_a_client_that_was_changed_or_removed() {
+    let store = signing_store(&Database::new().await).await;
+    let revision = add_issuer(&store, "k8s").await;
+    add_client(&store, "atlantis").await;
+    let record = async |token: &str| {
+        let take = Take {
+            id: token.to_owned(),
+            by: "request".to_owned(),
+            until: at(60),
+            issuer: "k8s".to_owned(),
+            revision,
+        };
+        let entry = Entry {
+            take: Some(take),
+            ..entry(1, of_client("atlantis"), at(1), at(60))
+        };
+        let outcomes = store.record(&[entry]).await.unwrap();
+        (outcomes, store.is_taken(token).await.unwrap())
+    };
+    assert_eq!(record("1").await, (vec![Outcome::Recorded], true));
+    let mut changed = client("atlantis").client;
+    changed.aws_session_tags = true;
+    assert!(store.update_client(&changed, &ACTOR, at(2)).await.unwrap());
+    assert_eq!(record("2").await, (vec![Outcome::ClientChanged], false));
+    assert_eq!(events(&store, EventKind::TokenRefused).await.len(), 0);
+    let removed = store.remove_client("atlantis", &ACTOR, at(3)).await;
+    assert!(removed.unwrap());
+    assert_eq!(record("2").await, (vec![Outcome::ClientGone], false));
+    assert_eq!(events(&store, EventKind::TokenRefused).await.len(), 1);
+}
+
+#[tokio::test]
 async fn each_entry_of_a_batch_is_judged_by_itself() {
     let store = signing_store(&Database::new().await).await;
     add_client(&store, "atlantis").await;
@@ -355,10 +387,6 @@ async fn a_batch_sees_what_was_changed_while_it_waited() {
             Outcome::Recorded,
         ),
         (
-            "UPDATE client SET grants = '[ ]' WHERE name = $1",
-            Outcome::Recorded,
-        ),
-        (
             "UPDATE client SET aws_session_tags = TRUE WHERE name = $1",
             Outcome::ClientChanged,
         ),
@@ -368,6 +396,15 @@ async fn a_batch_sees_what_was_changed_while_it_waited() {
         ),
         (
             "UPDATE client_secret SET hash = hash WHERE client = $1",
+            Outcome::Recorded,
+        ),
+        // The same grants, written down otherwise.
+        (
+            "UPDATE client SET grants = '[ ]' WHERE name = $1",
+            Outcome::Recorded,
+        ),
+        (
+            "UPDATE client SET grants = '[]' WHERE name = $1",
             Outcome::Recorded,
         ),
         (
