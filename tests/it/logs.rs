@@ -233,7 +233,11 @@ async fn trouble(server: &Server, database: &Database, client: &str) {
     let request = server.post("/v1/tokens").bearer_auth(client);
     let answer = server.answer(request.json(&run_body("plan"))).await;
     answer.assert_problem(503, "unavailable", "");
-    assert!(server.log().contains("tokens could not be recorded"));
+    // What it writes arrives here a moment later.
+    eventually("the log says so", || async {
+        server.log().contains("tokens could not be recorded")
+    })
+    .await;
     drop(other);
 }
 
