@@ -332,6 +332,15 @@ impl TestApp {
         self.app.rotation.turn(&seen, self.now()).await.unwrap()
     }
 
+    /// How often this replica has set about minting.
+    pub(crate) async fn mint_attempts(&self) -> u32 {
+        let metrics = self.admin(Method::GET, "/metrics").send().await.text;
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("runmint_mint_duration_seconds_count "));
+        count.unwrap().parse().unwrap()
+    }
+
     /// The events of this kind, newest first.
     pub(crate) async fn events(&self, kind: &str) -> Vec<Value> {
         let path = format!("/v1/events?limit=1000&kind={kind}");

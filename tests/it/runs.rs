@@ -98,20 +98,13 @@ async fn a_run_that_was_closed_elsewhere_costs_one_signature_more_and_no_token()
     let other = app.replica().await;
     let secret = app.client("atlantis").await;
     let run = app.run(&secret, "plan").await;
-    let attempts = async || {
-        let metrics = other.admin(Method::GET, "/metrics").send().await.text;
-        let count = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("runmint_mint_duration_seconds_count "));
-        count.unwrap().parse::<u32>().unwrap()
-    };
     assert_eq!(other.ask(&run, AWS).await.status, StatusCode::OK);
-    assert_eq!(attempts().await, 1);
+    assert_eq!(other.mint_attempts().await, 1);
     close(&app, &secret, &run.id).await;
     for _ in 0..3 {
         let refused = other.ask(&run, AWS).await;
         refused.assert_problem(403, "run-ended", "");
-        assert_eq!(attempts().await, 2);
+        assert_eq!(other.mint_attempts().await, 2);
     }
     let refusals = app.events("token.refused").await;
     assert_eq!(refusals.len(), 3);

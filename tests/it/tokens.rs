@@ -341,22 +341,15 @@ async fn a_secret_that_was_removed_elsewhere_costs_one_signature_more_and_no_tok
     let app = TestApp::start().await;
     let other = app.replica().await;
     let secret = app.client("atlantis").await;
-    let attempts = async || {
-        let metrics = other.admin(Method::GET, "/metrics").send().await.text;
-        let count = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("runmint_mint_duration_seconds_count "));
-        count.unwrap().parse::<u32>().unwrap()
-    };
     mint(&other, &secret, &run_body("plan")).await;
-    assert_eq!(attempts().await, 1);
+    assert_eq!(other.mint_attempts().await, 1);
     let removed = app.admin(Method::DELETE, "/v1/clients/atlantis").send();
     assert_eq!(removed.await.status, StatusCode::NO_CONTENT);
     for _ in 0..3 {
         let call = other.post("/v1/tokens").bearer(&secret);
         let refused = call.json(&run_body("plan")).send().await;
         refused.assert_problem(401, "unauthenticated", "");
-        assert_eq!(attempts().await, 2);
+        assert_eq!(other.mint_attempts().await, 2);
     }
     assert_eq!(app.events("token.minted").await.len(), 2);
 }
