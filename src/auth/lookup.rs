@@ -127,8 +127,9 @@ impl Lookup {
         Ok(found)
     }
 
-    /// Forgets a run, by the hash of its request token: it may have ended.
-    pub(super) fn forget_run(&self, hash: &str) {
+    /// Forgets whose secret has this hash: a client that may be gone, or a run that may have ended.
+    pub(super) fn forget(&self, hash: &str) {
+        self.seen_clients.remove(hash);
         self.seen_runs.remove(hash);
     }
 }

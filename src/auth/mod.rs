@@ -70,13 +70,13 @@ pub struct CallingRun {
     token_hash: String,
 }
 
-/// Whether a run is still open. Dropped before that is known, also when whoever asked has gone away, what is
-/// remembered of the run is forgotten, so that one that has ended costs no signature again.
+/// Whether what is remembered of a caller still holds. Dropped before that is known, also when whoever asked has
+/// gone away, it is forgotten, so that a run that has ended or a client that is gone costs no signature again.
 #[derive(Debug)]
 pub struct Doubt<'a> {
-    caller: &'a CallingRun,
+    /// By which the caller is remembered.
+    hash: Option<&'a str>,
     lookup: &'a Lookup,
-    is_dispelled: bool,
 }
 
 /// As errors call a client's secret.
@@ -155,6 +155,14 @@ impl CallingClient {
         match &self.shown {
             Shown::Secret { known, .. } => Some(&known.hash),
             Shown::Foreign(_) => None,
+        }
+    }
+
+    /// Whether it is still what it was is now found out.
+    pub fn doubt<'a>(&'a self, lookup: &'a Lookup) -> Doubt<'a> {
+        Doubt {
+            hash: self.secret_hash(),
+            lookup,
         }
     }
 
@@ -342,24 +350,23 @@ impl CallingRun {
     /// Whether it is still open is now found out.
     pub fn doubt<'a>(&'a self, lookup: &'a Lookup) -> Doubt<'a> {
         Doubt {
-            caller: self,
+            hash: Some(&self.token_hash),
             lookup,
-            is_dispelled: false,
         }
     }
 }
 
 impl Doubt<'_> {
-    /// The run is open, or nothing says that it is not.
+    /// It holds, or nothing says that it does not.
     pub fn dispel(mut self) {
-        self.is_dispelled = true;
+        self.hash = None;
     }
 }
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        if !self.is_dispelled {
-            self.lookup.forget_run(&self.caller.token_hash);
+        if let Some(hash) = self.hash {
+            self.lookup.forget(hash);
         }
     }
 }

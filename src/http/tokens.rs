@@ -184,7 +184,11 @@ impl Asked {
         lifetime::check_asked(self.ttl).map_err(|error| Refusal::Failed(error.into()))?;
         let request_id = Some(self.request_id.clone());
         let order = Order::of_client(caller, &self.workload, &allowed, request_id);
+        let doubt = caller.doubt(&app.lookup);
         let minted = app.mint.mint(&order.with_ttl(self.ttl), now).await;
+        if !matches!(minted, Err(MintError::ClientChanged)) {
+            doubt.dispel();
+        }
         minted.map_err(Refusal::Failed)
     }
 

@@ -1,6 +1,7 @@
 //! A client mints directly; what a token looks like, how long it lives, and whose secret counts.
 
 use axum::http::{Method, StatusCode};
+use futures_util::FutureExt;
 use runmint::auth::secret::{Kind, Secret};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -352,6 +353,26 @@ async fn a_secret_that_was_removed_elsewhere_costs_one_signature_more_and_no_tok
         assert_eq!(other.mint_attempts().await, 2);
     }
     assert_eq!(app.events("token.minted").await.len(), 2);
+}
+
+/// Nor for whoever never waits for the refusal.
+#[tokio::test]
+async fn whoever_goes_away_is_remembered_no_more() {
+    let app = TestApp::start().await;
+    let other = app.replica().await;
+    let secret = app.client("atlantis").await;
+    mint(&other, &secret, &run_body("plan")).await;
+    let removed = app.admin(Method::DELETE, "/v1/clients/atlantis").send();
+    assert_eq!(removed.await.status, StatusCode::NO_CONTENT);
+    let ask = || {
+        let call = other.post("/v1/tokens").bearer(&secret);
+        call.json(&run_body("plan")).send()
+    };
+    // Until its tokens wait to be recorded.
+    assert!(ask().now_or_never().is_none());
+    ask().await.assert_problem(401, "unauthenticated", "");
+    // That of the beginning.
+    assert_eq!(other.mint_attempts().await, 1);
 }
 
 #[tokio::test]
