@@ -50,7 +50,7 @@ const HOLD_LEASE: &str = "UPDATE rotation SET revision = revision \
 /// Postgres lets new readers of a row lock in before a waiting writer, so under load the recorders of
 /// several replicas would keep a revocation waiting. The queue before a table's lock is fair; plain
 /// reads go on.
-const LOCK_KEYS: &str = "LOCK TABLE key_version IN EXCLUSIVE MODE";
+pub(super) const LOCK_KEYS: &str = "LOCK TABLE key_version IN EXCLUSIVE MODE";
 
 const BUMP_REVISION: &str = "UPDATE rotation SET revision = revision + 1 WHERE id = 1";
 

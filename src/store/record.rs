@@ -10,7 +10,8 @@ use sqlx::{FromRow, QueryBuilder};
 use super::append::{AppendEvents, Conditions};
 use super::clients::ClientRow;
 use super::issuers::{lock_issuers, take_tokens};
-use super::{KnownSecret, LARGEST, Store, StoreError, Take, Taken, in_tx, on_writer, push_list};
+use super::keys::LOCK_KEYS;
+use super::{GIVE_UP_SOON, KnownSecret, LARGEST, Store, StoreError, Take, Taken, in_tx, push_list};
 use crate::domain::client::Client;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::key::Version;
@@ -238,7 +239,7 @@ impl Store {
     }
 
     /// Remembers with a key how long its tokens live. Not in the transaction that writes their records:
-    /// it holds the key's row shared, as those of other replicas do.
+    /// it holds the key's row shared, as those of other replicas do, who must not keep this waiting.
     async fn raise_tokens_until(
         &self,
         version: Version,
@@ -247,13 +248,18 @@ impl Store {
         const RAISE: &str =
             "UPDATE key_version SET tokens_until = $1 WHERE version = $2 AND tokens_until < $1";
         let rounded = until.0.div_euclid(TOKENS_UNTIL_STEP) * TOKENS_UNTIL_STEP;
-        on_writer!(self, |pool| sqlx::query(RAISE)
-            .bind(rounded + TOKENS_UNTIL_STEP)
-            .bind(version.0)
-            .execute(pool)
-            .await
-            .map(drop))?;
-        Ok(())
+        in_tx!(self, |tx| {
+            if self.is_shared() {
+                for lock in [GIVE_UP_SOON, LOCK_KEYS] {
+                    sqlx::query(lock).execute(&mut *tx).await?;
+                }
+            }
+            sqlx::query(RAISE)
+                .bind(rounded + TOKENS_UNTIL_STEP)
+                .bind(version.0)
+                .execute(&mut *tx)
+                .await?;
+        })
     }
 }
 

@@ -6,7 +6,9 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::append::AppendEvents;
 use super::issuers::{lock_issuers, take_tokens};
-use super::{LARGEST, Store, StoreError, Take, Taken, in_tx, on_lookup, on_pool, push_list};
+use super::{
+    GIVE_UP_SOON, LARGEST, Store, StoreError, Take, Taken, in_tx, on_lookup, on_pool, push_list,
+};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::name::Name;
 use crate::domain::run::Run;
@@ -239,8 +241,32 @@ impl Store {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Option<Run>, StoreError> {
+        // The queue before a table's lock is fair (see [`super::keys`]), but all who open runs would wait in it as
+        // well, and runs are closed all the time. So whoever has waited in vain for the row goes there.
+        const GIVE_UP_AT_ONCE: &str = "SET LOCAL lock_timeout = '200ms'";
+        const LOCK_RUNS: &str = "LOCK TABLE run IN EXCLUSIVE MODE";
+        let closed = self.close_under(&[GIVE_UP_AT_ONCE], id, actor, now).await;
+        if closed.as_ref().is_err_and(StoreError::gave_up) {
+            let locks = [GIVE_UP_SOON, LOCK_RUNS];
+            return self.close_under(&locks, id, actor, now).await;
+        }
+        closed
+    }
+
+    async fn close_under(
+        &self,
+        locks: &[&'static str],
+        id: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Run>, StoreError> {
         const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL";
         in_tx!(self, |tx| {
+            if self.is_shared() {
+                for lock in locks {
+                    sqlx::query(*lock).execute(&mut *tx).await?;
+                }
+            }
             let closed = sqlx::query(CLOSE).bind(now.0).bind(id);
             let changed = closed.execute(&mut *tx).await?.rows_affected();
             let row: Option<RunRow> = sqlx::query_as(BY_ID)

@@ -523,6 +523,67 @@ async fn no_later_batch_overtakes_who_changes_a_client() {
     }
 }
 
+/// Nor who closes a run that asks for tokens without a pause.
+#[tokio::test]
+async fn no_later_batch_overtakes_who_closes_a_run_for_long() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let batch = vec![entry(1, of_run("1"), at(1), at(60))];
+    // So that the key knows how long its tokens live, and the next batch is the one of every day.
+    assert_eq!(store.record(&batch).await.unwrap(), [Outcome::Recorded]);
+
+    let mut earlier = pool.begin().await.unwrap();
+    let held = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR SHARE");
+    held.execute(&mut *earlier).await.unwrap();
+    let closing = async {
+        let closed = store.close_run("1", &ACTOR, at(2)).await.unwrap();
+        assert_eq!(closed.unwrap().closed_at, Some(at(2)));
+    };
+    let recording = async {
+        until_somebody_waits_for_table(pool, "run").await;
+        let recording = start(&store, batch);
+        until_so_many_wait(pool, 2).await;
+        earlier.commit().await.unwrap();
+        recording.await.unwrap().unwrap()
+    };
+    let ((), outcomes) = tokio::join!(closing, recording);
+    assert_eq!(outcomes, [Outcome::RunEnded(RunState::Closed)]);
+}
+
+/// Nor a batch whose tokens live longer than any before.
+#[tokio::test]
+async fn no_later_batch_overtakes_one_whose_tokens_live_longer() {
+    let database = Database::new().await;
+    let (store, other) = (signing_store(&database).await, database.store().await);
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let batch = |expires_at| vec![entry(1, of_run("1"), at(1), expires_at)];
+    assert_eq!(
+        store.record(&batch(at(60))).await.unwrap(),
+        [Outcome::Recorded]
+    );
+
+    let mut earlier = pool.begin().await.unwrap();
+    let held = sqlx::query("SELECT 1 FROM key_version WHERE version = 1 FOR SHARE");
+    held.execute(&mut *earlier).await.unwrap();
+    let longer = start(&store, batch(at(86_400)));
+    until_somebody_waits_for_table(pool, "key_version").await;
+    let shorter = start(&other, batch(at(60)));
+    until_so_many_wait(pool, 2).await;
+    earlier.commit().await.unwrap();
+    for recording in [longer, shorter] {
+        assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded]);
+    }
+    assert!(tokens_until(&store, 1).await >= at(86_400).0);
+}
+
 /// Minting must not get slower with each run that is open.
 #[tokio::test]
 async fn what_is_asked_for_by_its_key_is_all_that_is_read() {
@@ -650,6 +711,18 @@ async fn until_it_waits(pool: &PgPool, recording: &Recording) {
 async fn until_so_many_wait(pool: &PgPool, connections: i64) {
     let what = format!("{connections} wait for a lock");
     eventually(&what, || async { waiting(pool).await == connections }).await;
+}
+
+async fn until_somebody_waits_for_table(pool: &PgPool, table: &str) {
+    const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted \
+         AND locktype = 'relation' AND relation = $1::REGCLASS \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    let what = format!("somebody waits for the table {table}");
+    eventually(&what, || async {
+        let waits = sqlx::query_scalar(WAITS).bind(table).fetch_one(pool);
+        waits.await.unwrap()
+    })
+    .await;
 }
 
 /// How many connections wait for what another has locked.
