@@ -125,10 +125,6 @@ impl Store {
                     return Ok(AddRun::ClientGone);
                 }
             }
-            let taken = take_tokens!(tx, takes, &revisions);
-            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
-                return Ok(AddRun::NotTaken(refused));
-            }
             sqlx::query(SQL)
                 .bind(&run.id)
                 .bind(token_hash)
@@ -145,6 +141,11 @@ impl Store {
                 .bind(word.as_ref().map(Word::issuer))
                 .execute(&mut *tx)
                 .await?;
+            // After the table of runs, as batches of tokens have it.
+            let taken = take_tokens!(tx, takes, &revisions);
+            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
+                return Ok(AddRun::NotTaken(refused));
+            }
             tx.append_events(std::slice::from_ref(event)).await?;
             AddRun::Added
         })

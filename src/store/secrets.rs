@@ -133,10 +133,6 @@ impl Store {
             if known.fetch_optional(&mut *tx).await?.is_none() {
                 return Ok(OpenSession::ClientGone);
             }
-            let taken = take_tokens!(tx, &[take], &revisions);
-            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
-                return Ok(OpenSession::NotTaken(refused));
-            }
             sqlx::query(ADD)
                 .bind(&secret.hash)
                 .bind(secret.id())
@@ -146,6 +142,11 @@ impl Store {
                 .bind(&take.issuer)
                 .execute(&mut *tx)
                 .await?;
+            // After the table of secrets, as batches of tokens have it.
+            let taken = take_tokens!(tx, &[take], &revisions);
+            if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
+                return Ok(OpenSession::NotTaken(refused));
+            }
             tx.append_events(std::slice::from_ref(event)).await?;
             OpenSession::Opened
         })

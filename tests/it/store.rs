@@ -18,9 +18,11 @@ use runmint::domain::secret::NewSecret;
 use runmint::domain::time::Timestamp;
 use runmint::domain::workload::{SentIds, Workload};
 use runmint::store::{AddClient, AddRun, EventFilter, KnownSecret, NewKey, Store, StoredEvent};
+use sqlx::PgPool;
 
 use crate::foreign::{Key, kubernetes};
 use crate::harness::{AWS, Database, START};
+use crate::program::eventually;
 
 const ACTOR: Actor = Actor::Schedule;
 
@@ -156,4 +158,16 @@ async fn by_secret(store: &Store, hash: &str) -> Option<KnownSecret> {
 async fn by_token(store: &Store, hash: &str) -> Option<Run> {
     let found = store.find_runs_by_tokens(&[hash.to_owned()]).await;
     found.unwrap().remove(hash).map(Result::unwrap)
+}
+
+async fn until_so_many_wait(pool: &PgPool, connections: i64) {
+    let what = format!("{connections} wait for a lock");
+    eventually(&what, || async { waiting(pool).await == connections }).await;
+}
+
+/// How many connections wait for what another has locked.
+async fn waiting(pool: &PgPool) -> i64 {
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(waits).fetch_one(pool).await.unwrap()
 }

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 
 use super::{
     ACTOR, add_client, add_issuer, add_run, at, by_secret, change, client, events, hash,
-    signing_store,
+    signing_store, until_so_many_wait, waiting,
 };
 use crate::harness::{AWS, Database, START};
 use crate::program::eventually;
@@ -708,11 +708,6 @@ async fn until_it_waits(pool: &PgPool, recording: &Recording) {
     }
 }
 
-async fn until_so_many_wait(pool: &PgPool, connections: i64) {
-    let what = format!("{connections} wait for a lock");
-    eventually(&what, || async { waiting(pool).await == connections }).await;
-}
-
 async fn until_somebody_waits_for_table(pool: &PgPool, table: &str) {
     const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted \
          AND locktype = 'relation' AND relation = $1::REGCLASS \
@@ -723,13 +718,6 @@ async fn until_somebody_waits_for_table(pool: &PgPool, table: &str) {
         waits.await.unwrap()
     })
     .await;
-}
-
-/// How many connections wait for what another has locked.
-async fn waiting(pool: &PgPool) -> i64 {
-    let waits = "SELECT COUNT(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    sqlx::query_scalar(waits).fetch_one(pool).await.unwrap()
 }
 
 /// A batch is recorded by one statement if nothing is wrong with it, and looked at entry by entry

@@ -3,8 +3,11 @@
 use runmint::domain::event::{Event, EventKind};
 use runmint::domain::secret::{NewSecret, SecretInfo};
 use runmint::store::{AddRun, OpenSession, Store, StoreError, Take, Taken, Word};
+use sqlx::{AssertSqlSafe, PgPool};
 
-use super::{ACTOR, add_client, add_issuer, at, by_secret, events, hash, opened, run};
+use super::{
+    ACTOR, add_client, add_issuer, at, by_secret, events, hash, opened, run, until_so_many_wait,
+};
 use crate::harness::{Database, START};
 
 fn secret(hash: &str, expires_at: Option<i64>) -> NewSecret {
@@ -72,6 +75,66 @@ async fn a_session_is_its_client_s_and_its_issuer_s_and_opens_runs_while_it_live
     assert_eq!(store.find_run("2").await.unwrap(), None);
     let run = store.find_run("1").await.unwrap().unwrap();
     assert_eq!(run.closed_at, Some(at(1)));
+}
+
+/// A batch of tokens takes foreign tokens last. Whoever took one first, and then waited for a table that a
+/// removal waits for, would wait for the batch, and that for the token, until the database notices.
+#[tokio::test]
+async fn a_foreign_token_is_taken_last() {
+    let database = Database::new().await;
+    let store = database.store().await;
+    if !store.is_shared() {
+        return;
+    }
+    let pool = &PgPool::connect(&database.url).await.unwrap();
+    add_client(&store, "atlantis").await;
+    let revision = add_issuer(&store, "ci").await;
+    for table in ["client_secret", "run"] {
+        let take = Take {
+            id: format!("for {table}"),
+            by: "request".to_owned(),
+            until: at(60),
+            issuer: "ci".to_owned(),
+            revision,
+        };
+        let mut batch = pool.begin().await.unwrap();
+        // It does not notice.
+        let share = format!(
+            "SET LOCAL deadlock_timeout = '1min'; SET LOCAL lock_timeout = '5s'; \
+             LOCK TABLE {table} IN ROW SHARE MODE"
+        );
+        let share = sqlx::raw_sql(AssertSqlSafe(share));
+        share.execute(&mut *batch).await.unwrap();
+        let removal = async {
+            let mut removal = pool.begin().await.unwrap();
+            let lock = format!("LOCK TABLE {table} IN EXCLUSIVE MODE");
+            let lock = sqlx::query(AssertSqlSafe(lock));
+            lock.execute(&mut *removal).await.unwrap();
+            removal.commit().await.unwrap();
+        };
+        let opening = async {
+            until_so_many_wait(pool, 1).await;
+            if table == "run" {
+                let run = run("1", "atlantis");
+                let word = Some(Word::Token(&take));
+                let added = store.add_run(&run, &hash("1"), word, &opened(&run)).await;
+                assert_eq!(added.unwrap(), AddRun::Added);
+            } else {
+                let secret = secret("session", Some(60));
+                let event = Event::new(START, EventKind::ClientSessionOpened, ACTOR);
+                let opened = store.open_session("atlantis", &secret, &take, &event).await;
+                assert_eq!(opened.unwrap(), OpenSession::Opened);
+            }
+        };
+        let taking = async {
+            until_so_many_wait(pool, 2).await;
+            let taking =
+                sqlx::query("INSERT INTO taken_token VALUES ($1, 'batch', 0)").bind(&take.id);
+            taking.execute(&mut *batch).await.unwrap();
+            batch.rollback().await.unwrap();
+        };
+        tokio::join!(removal, opening, taking);
+    }
 }
 
 #[tokio::test]
