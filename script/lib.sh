@@ -300,7 +300,7 @@ start_postgres() {
     password="$(python3 -c 'import secrets; print(secrets.token_hex(16))')"
     (
         cd "$folder"
-        # shellcheck disable=SC2016 # $1 is the inner shell's
+        # shellcheck disable=SC2016 # $1 is Python's first time, the inner shell's afterwards
         printf '%s' "$password" | python3 -c '
 import base64, hashlib, hmac, secrets, sys
 text = lambda key: base64.b64encode(key).decode()

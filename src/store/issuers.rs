@@ -280,7 +280,8 @@ macro_rules! lock_issuers {
 
 /// Takes foreign tokens within a transaction of either database: `$takes` by id, `$revisions` as
 /// [`lock_issuers`] found them; the outcome of each by id and request. Two transactions take them in
-/// the same order.
+/// the same order, and after all rows and tables that a removal waits for: one that took a token and then waited
+/// for such a table would keep another waiting that has the table and wants the token.
 macro_rules! take_tokens {
     ($tx:ident, $takes:expr, $revisions:expr) => {{
         let takes: &[&crate::store::Take] = $takes;

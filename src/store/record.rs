@@ -84,7 +84,11 @@ impl Store {
             match self.attempt(batch).await? {
                 Attempt::Done(outcomes) => return Ok(outcomes),
                 Attempt::OutlivesKey(version, until) => {
-                    self.raise_tokens_until(version, until).await?;
+                    match self.raise_tokens_until(version, until).await {
+                        // Another replica may have done it meanwhile; whoever records loses patience.
+                        Err(error) if error.gave_up() => {}
+                        raised => raised?,
+                    }
                 }
             }
         }
@@ -238,8 +242,9 @@ impl Store {
         })
     }
 
-    /// Remembers with a key how long its tokens live. Not in the transaction that writes their records:
-    /// it holds the key's row shared, as those of other replicas do, who must not keep this waiting.
+    /// Remembers with a key how long its tokens live. Not in the transaction that writes their records: that one
+    /// holds the key's row shared. So do those of other replicas, which must not keep this waiting: hence the
+    /// table's lock.
     async fn raise_tokens_until(
         &self,
         version: Version,

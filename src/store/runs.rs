@@ -82,6 +82,13 @@ const BY_ID: &str = "SELECT id, client, subject, organization_id, project_id, ta
 const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
 
+const LOCK_RUN: &str = "SELECT 1 FROM run WHERE id = $1 FOR NO KEY UPDATE NOWAIT";
+
+/// Whoever waits for a row is overtaken by all who share it, so a run that asks for tokens without a pause would not
+/// be closed; the queue before a table's lock is fair (see [`super::keys`]). All who open and close runs stand in it
+/// as well, so it is for whoever finds the row taken. It comes after the secrets.
+const LOCK_RUN_TABLE: &str = "LOCK TABLE run IN EXCLUSIVE MODE";
+
 impl Store {
     /// Opens a run under the hash of its request token. If its client showed a trusted issuer's word,
     /// a token is taken, and a secret must still be there.
@@ -141,7 +148,6 @@ impl Store {
                 .bind(word.as_ref().map(Word::issuer))
                 .execute(&mut *tx)
                 .await?;
-            // After the table of runs, as batches of tokens have it.
             let taken = take_tokens!(tx, takes, &revisions);
             if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
                 return Ok(AddRun::NotTaken(refused));
@@ -242,31 +248,29 @@ impl Store {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Option<Run>, StoreError> {
-        // The queue before a table's lock is fair (see [`super::keys`]), but all who open runs would wait in it as
-        // well, and runs are closed all the time. So whoever has waited in vain for the row goes there.
-        const GIVE_UP_AT_ONCE: &str = "SET LOCAL lock_timeout = '200ms'";
-        const LOCK_RUNS: &str = "LOCK TABLE run IN EXCLUSIVE MODE";
-        let closed = self.close_under(&[GIVE_UP_AT_ONCE], id, actor, now).await;
+        let closed = self.try_close(id, actor, now, false).await;
         if closed.as_ref().is_err_and(StoreError::gave_up) {
-            let locks = [GIVE_UP_SOON, LOCK_RUNS];
-            return self.close_under(&locks, id, actor, now).await;
+            return self.try_close(id, actor, now, true).await;
         }
         closed
     }
 
-    async fn close_under(
+    /// The same. Unless it queues, it gives up at once when somebody else has locked the run.
+    async fn try_close(
         &self,
-        locks: &[&'static str],
         id: &str,
         actor: &Actor,
         now: Timestamp,
+        queues: bool,
     ) -> Result<Option<Run>, StoreError> {
         const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL";
         in_tx!(self, |tx| {
-            if self.is_shared() {
-                for lock in locks {
-                    sqlx::query(*lock).execute(&mut *tx).await?;
+            if self.is_shared() && queues {
+                for lock in [GIVE_UP_SOON, LOCK_RUN_TABLE] {
+                    sqlx::query(lock).execute(&mut *tx).await?;
                 }
+            } else if self.is_shared() {
+                sqlx::query(LOCK_RUN).bind(id).execute(&mut *tx).await?;
             }
             let closed = sqlx::query(CLOSE).bind(now.0).bind(id);
             let changed = closed.execute(&mut *tx).await?.rows_affected();

@@ -142,7 +142,6 @@ impl Store {
                 .bind(&take.issuer)
                 .execute(&mut *tx)
                 .await?;
-            // After the table of secrets, as batches of tokens have it.
             let taken = take_tokens!(tx, &[take], &revisions);
             if let Some(refused) = taken.into_values().find(|taken| *taken != Taken::Now) {
                 return Ok(OpenSession::NotTaken(refused));

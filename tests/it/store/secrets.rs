@@ -77,6 +77,44 @@ async fn a_session_is_its_client_s_and_its_issuer_s_and_opens_runs_while_it_live
     assert_eq!(run.closed_at, Some(at(1)));
 }
 
+#[tokio::test]
+async fn nothing_is_left_of_what_a_foreign_token_was_taken_for_too_late() {
+    let store = Database::new().await.store().await;
+    add_client(&store, "atlantis").await;
+    let revision = add_issuer(&store, "ci").await;
+    let take = |by: &str| Take {
+        id: "token".to_owned(),
+        by: by.to_owned(),
+        until: at(60),
+        issuer: "ci".to_owned(),
+        revision,
+    };
+    let event = Event::new(START, EventKind::ClientSessionOpened, ACTOR);
+    let session = async |hash: &str, by: &str| {
+        let (secret, take) = (secret(hash, Some(60)), take(by));
+        let opened = store.open_session("atlantis", &secret, &take, &event);
+        opened.await.unwrap()
+    };
+    assert_eq!(session("one", "first").await, OpenSession::Opened);
+    let refused = OpenSession::NotTaken(Taken::Before);
+    assert_eq!(session("two", "second").await, refused);
+    let run = run("1", "atlantis");
+    let (token_hash, opened) = (hash("1"), opened(&run));
+    let take = take("third");
+    let added = store.add_run(&run, &token_hash, Some(Word::Token(&take)), &opened);
+    assert_eq!(added.await.unwrap(), AddRun::NotTaken(Taken::Before));
+
+    assert!(by_secret(&store, "one").await.is_some());
+    assert!(by_secret(&store, "two").await.is_none());
+    assert_eq!(store.find_run("1").await.unwrap(), None);
+    for (kind, count) in [
+        (EventKind::ClientSessionOpened, 1),
+        (EventKind::RunOpened, 0),
+    ] {
+        assert_eq!(events(&store, kind).await.len(), count, "{kind:?}");
+    }
+}
+
 /// A batch of tokens takes foreign tokens last. Whoever took one first, and then waited for a table that a
 /// removal waits for, would wait for the batch, and that for the token, until the database notices.
 #[tokio::test]
@@ -98,12 +136,8 @@ async fn a_foreign_token_is_taken_last() {
             revision,
         };
         let mut batch = pool.begin().await.unwrap();
-        // It does not notice.
-        let share = format!(
-            "SET LOCAL deadlock_timeout = '1min'; SET LOCAL lock_timeout = '5s'; \
-             LOCK TABLE {table} IN ROW SHARE MODE"
-        );
-        let share = sqlx::raw_sql(AssertSqlSafe(share));
+        let share = format!("LOCK TABLE {table} IN ROW SHARE MODE");
+        let share = sqlx::query(AssertSqlSafe(share));
         share.execute(&mut *batch).await.unwrap();
         let removal = async {
             let mut removal = pool.begin().await.unwrap();
