@@ -58,11 +58,11 @@ const QUEUE: usize = 4_096;
 /// As many are asked for at once.
 const BATCH: usize = 256;
 
-/// As much is remembered of clients, and of runs, in bytes: some thousand of each.
-const SEEN: u64 = 4 * 1024 * 1024;
+/// As much is remembered of clients, and of runs, in bytes: all of a wave of ten thousand jobs.
+const SEEN: u64 = 24 * 1024 * 1024;
 
 /// And so many are expected, each of a few grants or audiences.
-const SEEN_EACH: usize = 4_096;
+const SEEN_EACH: usize = 16_384;
 
 /// A database that takes longer counts as down: callers are told so while they still listen.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -233,35 +233,49 @@ mod tests {
     use crate::domain::secret::SecretInfo;
     use crate::domain::workload::{SentIds, Workload};
 
+    /// As many jobs ask within the same minute.
+    const WAVE: usize = 10_000;
+
     #[test]
-    fn many_runs_are_remembered_and_no_more_than_there_is_room_for() {
+    fn the_runs_of_a_wave_are_remembered_and_no_more_than_there_is_room_for() {
         let subject = "organization:acme:project:p:workspace:w:run_phase:plan";
         let subject = subject.parse().unwrap();
         let workload = Workload::new(subject, SentIds::default(), &[0; 16]).unwrap();
-        let audience = AllowedAudience {
-            audience: Audience::parse("audience", &"a".repeat(255)).unwrap(),
-            max_ttl: None,
-        };
-        let seen = seen();
-        for number in 0..10_000 {
-            let run = Run {
+        let run = |number: usize, audiences: Vec<AllowedAudience>| {
+            Arc::new(Run {
                 id: number.to_string(),
                 workload: workload.clone(),
-                audiences: vec![audience.clone(); number % 20],
+                audiences,
                 client: Name::parse("client", "atlantis").unwrap(),
                 aws_session_tags: false,
                 opened_at: Timestamp(0),
                 expires_at: Timestamp(1),
                 closed_at: None,
-            };
-            seen.insert(run.id.clone(), Arc::new(run));
+            })
+        };
+        let audience = |text: &str| AllowedAudience {
+            audience: Audience::parse("audience", text).unwrap(),
+            max_ttl: None,
+        };
+        let (usual, long) = (
+            audience("aws.workload.identity"),
+            audience(&"a".repeat(255)),
+        );
+        let seen = seen();
+        for number in 0..WAVE {
+            seen.insert(format!("{number:064}"), run(number, vec![usual.clone(); 2]));
+        }
+        assert_eq!(seen.len(), WAVE);
+        for number in 0..WAVE {
+            let audiences = vec![long.clone(); number % 20];
+            seen.insert(number.to_string(), run(number, audiences));
             assert!(seen.weight() <= SEEN, "{}", seen.weight());
         }
-        assert!(seen.len() > 500, "{}", seen.len());
+        assert!(seen.len() > WAVE / 4, "{}", seen.len());
     }
 
     #[test]
-    fn many_clients_are_remembered_and_no_more_than_there_is_room_for() {
+    fn the_clients_of_a_wave_are_remembered_and_no_more_than_there_is_room_for() {
         let grants = r#"[{"organization":"acme","audiences":["aws.workload.identity"]}]"#;
         let client = Client {
             name: Name::parse("client", "atlantis").unwrap(),
@@ -271,7 +285,10 @@ mod tests {
         };
         let client = Arc::new(client);
         let seen = seen();
-        for number in 0..10_000 {
+        for number in 0..3 * WAVE {
+            if number == WAVE {
+                assert_eq!(seen.len(), WAVE);
+            }
             let known = KnownSecret {
                 hash: format!("{number:064}"),
                 client: Arc::clone(&client),
@@ -287,6 +304,6 @@ mod tests {
             seen.insert(known.hash.clone(), Arc::new(known));
             assert!(seen.weight() <= SEEN, "{}", seen.weight());
         }
-        assert!(seen.len() > 1_000, "{}", seen.len());
+        assert!(seen.len() >= WAVE, "{}", seen.len());
     }
 }
