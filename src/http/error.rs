@@ -218,9 +218,9 @@ impl From<&StoreError> for Problem {
                 error.to_string(),
             ),
             error if error.gave_up() => {
-                tracing::warn!(%error, "what is being recorded was in the way of a change");
+                tracing::warn!(%error, "something else was in the way of a change");
                 Self::unavailable(
-                    "what is being recorded was in the way; nothing was changed, so ask again",
+                    "something else was in the way; nothing was changed, so ask again",
                 )
             }
             StoreError::Unavailable(_) | StoreError::Timeout => {

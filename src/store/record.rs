@@ -66,6 +66,11 @@ pub enum Outcome {
     NotSigning,
 }
 
+/// Each batch stands behind whoever waits for one of the tables, also if it looks at no row of it: who removes a
+/// client waits for its runs as well. The statement of every day names these tables, but for the issuers.
+const STAND_IN_LINE: &str =
+    "LOCK TABLE key_version, trusted_issuer, client, client_secret, run IN ROW SHARE MODE";
+
 /// `tokens_until` is rounded up to this many seconds, so that a busy key's row is written once in a
 /// while and not with every batch.
 const TOKENS_UNTIL_STEP: i64 = 600;
@@ -85,8 +90,10 @@ impl Store {
                 Attempt::Done(outcomes) => return Ok(outcomes),
                 Attempt::OutlivesKey(version, until) => {
                     match self.raise_tokens_until(version, until).await {
-                        // Another replica may have done it meanwhile; whoever records loses patience.
-                        Err(error) if error.gave_up() => {}
+                        // Another replica may have done it meanwhile. `audit.rs` does not wait for ever.
+                        Err(error) if error.gave_up() => {
+                            tracing::warn!(%error, "tokens wait for the key's row");
+                        }
                         raised => raised?,
                     }
                 }
@@ -158,6 +165,9 @@ impl Store {
             Self::Postgres { .. } => (" FOR SHARE", " FOR KEY SHARE"),
         };
         in_tx!(@record self, |tx| 'judged: {
+            if self.is_shared() {
+                sqlx::query(STAND_IN_LINE).execute(&mut *tx).await?;
+            }
             let mut query = QueryBuilder::new(
                 "SELECT version, tokens_until FROM key_version WHERE state = 'active'",
             );

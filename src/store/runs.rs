@@ -1,6 +1,7 @@
 //! Runs and their request tokens.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::{FromRow, QueryBuilder};
 
@@ -82,12 +83,18 @@ const BY_ID: &str = "SELECT id, client, subject, organization_id, project_id, ta
 const SELECT: &str = "SELECT id, client, subject, organization_id, project_id, target_id, run_id, \
      audiences, aws_session_tags, opened_at, expires_at, closed_at FROM run";
 
-const LOCK_RUN: &str = "SELECT 1 FROM run WHERE id = $1 FOR NO KEY UPDATE NOWAIT";
+/// One that is closed stays so, and needs no lock.
+const LOCK_RUN: &str =
+    "SELECT 1 FROM run WHERE id = $1 AND closed_at IS NULL FOR NO KEY UPDATE NOWAIT";
 
 /// Whoever waits for a row is overtaken by all who share it, so a run that asks for tokens without a pause would not
-/// be closed; the queue before a table's lock is fair (see [`super::keys`]). All who open and close runs stand in it
-/// as well, so it is for whoever finds the row taken. It comes after the secrets.
+/// be closed; the queue before a table's lock is fair (see [`super::keys`]). All who record tokens, and who open and
+/// close runs, stand in it as well, so it is for whoever finds the row taken again and again. It comes after the
+/// secrets.
 const LOCK_RUN_TABLE: &str = "LOCK TABLE run IN EXCLUSIVE MODE";
+
+/// How long to wait before a row that is taken is tried again: a batch of tokens takes milliseconds.
+const ROW_PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
 
 impl Store {
     /// Opens a run under the hash of its request token. If its client showed a trusted issuer's word,
@@ -248,14 +255,16 @@ impl Store {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Option<Run>, StoreError> {
-        let closed = self.try_close(id, actor, now, false).await;
-        if closed.as_ref().is_err_and(StoreError::gave_up) {
-            return self.try_close(id, actor, now, true).await;
+        for pause in ROW_PAUSES {
+            match self.try_close(id, actor, now, false).await {
+                Err(error) if error.gave_up() => tokio::time::sleep(pause).await,
+                closed => return closed,
+            }
         }
-        closed
+        self.try_close(id, actor, now, true).await
     }
 
-    /// The same. Unless it queues, it gives up at once when somebody else has locked the run.
+    /// The same. Unless it queues, it gives up at once when somebody else has locked the row.
     async fn try_close(
         &self,
         id: &str,
@@ -265,12 +274,14 @@ impl Store {
     ) -> Result<Option<Run>, StoreError> {
         const CLOSE: &str = "UPDATE run SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL";
         in_tx!(self, |tx| {
-            if self.is_shared() && queues {
-                for lock in [GIVE_UP_SOON, LOCK_RUN_TABLE] {
-                    sqlx::query(lock).execute(&mut *tx).await?;
-                }
-            } else if self.is_shared() {
-                sqlx::query(LOCK_RUN).bind(id).execute(&mut *tx).await?;
+            if self.is_shared() {
+                sqlx::query(GIVE_UP_SOON).execute(&mut *tx).await?;
+                let lock = if queues {
+                    sqlx::query(LOCK_RUN_TABLE)
+                } else {
+                    sqlx::query(LOCK_RUN).bind(id)
+                };
+                lock.execute(&mut *tx).await?;
             }
             let closed = sqlx::query(CLOSE).bind(now.0).bind(id);
             let changed = closed.execute(&mut *tx).await?.rows_affected();

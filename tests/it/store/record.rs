@@ -542,7 +542,12 @@ async fn no_later_batch_overtakes_who_closes_a_run() {
     let share = async || {
         let mut batch = pool.begin().await.unwrap();
         let table = sqlx::query("LOCK TABLE run IN ROW SHARE MODE NOWAIT");
-        table.execute(&mut *batch).await.ok()?;
+        if let Err(error) = table.execute(&mut *batch).await {
+            let code = error.into_database_error().unwrap();
+            // lock_not_available
+            assert_eq!(code.code().as_deref(), Some("55P03"));
+            return None;
+        }
         let row = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR SHARE");
         row.execute(&mut *batch).await.unwrap();
         Some(batch)
@@ -598,6 +603,94 @@ async fn no_later_batch_overtakes_one_whose_tokens_live_longer() {
         assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded]);
     }
     assert!(tokens_until(&store, 1).await >= at(86_400).0);
+}
+
+/// Which other replicas may keep waiting for as long as it takes one of them to stall and be thrown out.
+#[tokio::test]
+async fn a_batch_whose_tokens_live_longer_is_tried_again() {
+    const SINCE: &str = "SELECT query_start::TEXT FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    let mut stalled = pool.begin().await.unwrap();
+    let held = sqlx::query("SELECT 1 FROM key_version WHERE version = 1 FOR SHARE");
+    held.execute(&mut *stalled).await.unwrap();
+    let recording = start(&store, vec![entry(1, of_client("atlantis"), at(1), at(60))]);
+    until_somebody_waits_for_table(pool, "key_version").await;
+    let since = async || -> Option<String> {
+        let since = sqlx::query_scalar(SINCE).fetch_optional(pool);
+        since.await.unwrap()
+    };
+    let first = since().await.unwrap();
+    eventually("it waits once more", || async {
+        since().await.is_some_and(|since| since != first)
+    })
+    .await;
+    stalled.commit().await.unwrap();
+    assert_eq!(recording.await.unwrap().unwrap(), [Outcome::Recorded]);
+}
+
+/// Its runs end with it, so their rows are waited for as well: whatever the batch is made of that comes later.
+#[tokio::test]
+async fn no_later_batch_overtakes_who_removes_a_client_with_its_runs() {
+    let database = Database::new().await;
+    let store = signing_store(&database).await;
+    if !store.is_shared() {
+        return;
+    }
+    let pool = &PgPool::connect(&database.url).await.unwrap();
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let take = Take {
+        id: "token".to_owned(),
+        by: "request".to_owned(),
+        until: at(60),
+        issuer: "ci".to_owned(),
+        revision: add_issuer(&store, "ci").await,
+    };
+    let of_workload = Entry {
+        take: Some(take),
+        ..entry(1, Authority::Workload, at(1), at(60))
+    };
+    let of_run = entry(1, of_run("1"), at(1), at(60));
+    let mut earlier = pool.begin().await.unwrap();
+    let held = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR SHARE");
+    held.execute(&mut *earlier).await.unwrap();
+    let removing = async {
+        let removed = store.remove_client("atlantis", &ACTOR, at(2)).await;
+        assert!(removed.unwrap());
+    };
+    let recording = async {
+        until_so_many_wait(pool, 1).await;
+        let recording = start(&store, vec![of_run, of_workload]);
+        until_so_many_wait(pool, 2).await;
+        earlier.commit().await.unwrap();
+        recording.await.unwrap().unwrap()
+    };
+    let ((), outcomes) = tokio::join!(removing, recording);
+    let closed = Outcome::RunEnded(RunState::Closed);
+    assert_eq!(outcomes, [closed, Outcome::Recorded]);
+}
+
+/// Nor does it keep anybody else waiting then.
+#[tokio::test]
+async fn a_run_that_is_closed_is_closed_again_without_a_lock() {
+    let store = signing_store(&Database::new().await).await;
+    let Store::Postgres { pool, .. } = &store else {
+        return;
+    };
+    add_client(&store, "atlantis").await;
+    add_run(&store, "1", "atlantis").await;
+    let close = async |now| store.close_run("1", &ACTOR, at(now)).await;
+    let first = close(2).await.unwrap().unwrap();
+    let mut recording = pool.begin().await.unwrap();
+    let held = sqlx::query("SELECT 1 FROM run WHERE id = '1' FOR SHARE");
+    held.execute(&mut *recording).await.unwrap();
+    assert_eq!(close(3).await.unwrap().unwrap(), first);
+    recording.commit().await.unwrap();
 }
 
 /// Minting must not get slower with each run that is open.
