@@ -9,13 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::gather;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
+use crate::domain::pattern::Pattern;
 use crate::domain::run::Run;
 use crate::domain::time::Timestamp;
 use crate::metrics::Metrics;
@@ -63,6 +64,10 @@ const SEEN: u64 = 24 * 1024 * 1024;
 
 /// And so many are expected, each of a few grants or audiences.
 const SEEN_EACH: usize = 16_384;
+
+/// What is remembered lies in so many parts, each with its share of the room, on however many cores: in many small
+/// ones some would be full long before the others.
+const SHARDS: usize = 16;
 
 /// A database that takes longer counts as down: callers are told so while they still listen.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,18 +143,49 @@ fn seen<T>() -> Seen<T>
 where
     Bytes: Weighter<String, Arc<T>>,
 {
-    Cache::with_weighter(SEEN_EACH, SEEN, Bytes)
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(SEEN_EACH)
+        .weight_capacity(SEEN)
+        .shards(SHARDS)
+        .build();
+    #[expect(clippy::expect_used, reason = "both capacities are set")]
+    let options = options.expect("capacities");
+    Cache::with_options(
+        options,
+        Bytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
 }
 
 impl Weighter<String, Arc<KnownSecret>> for Bytes {
     fn weight(&self, hash: &String, known: &Arc<KnownSecret>) -> u64 {
         let client = &known.client;
-        // Once as text, and once read, with its patterns: `"*",` is some fifty bytes then.
-        let grants = 16 * known.grants.len() + client.grants.len() * size_of::<Grant>();
+        // Once as text, and once read.
+        let grants = client.grants.iter().map(bytes_of_grant).sum::<usize>() + known.grants.len();
         let names = 256;
         let own = size_of::<KnownSecret>() + size_of::<Client>() + 2 * hash.len();
         u64::try_from(own + names + grants).unwrap_or(u64::MAX)
     }
+}
+
+fn bytes_of_grant(grant: &Grant) -> usize {
+    // The least that is allocated.
+    const LEAST: usize = 16;
+    let Grant {
+        organization,
+        project,
+        workspace,
+        deployment,
+        audiences,
+        ..
+    } = grant;
+    let patterns = [organization, project, workspace, deployment].into_iter();
+    let patterns = patterns
+        .chain(audiences)
+        .map(|pattern| size_of::<Pattern>() + pattern.0.len().max(LEAST));
+    let phases_and_forms = 2 * LEAST;
+    size_of::<Grant>() + phases_and_forms + patterns.sum::<usize>()
 }
 
 impl Weighter<String, Arc<Run>> for Bytes {
@@ -276,10 +312,13 @@ mod tests {
 
     #[test]
     fn the_clients_of_a_wave_are_remembered_and_no_more_than_there_is_room_for() {
-        let grants = r#"[{"organization":"acme","audiences":["aws.workload.identity"]}]"#;
+        let grants = r#"[{"organization":"acme","audiences":["aws.workload.identity","a1","a2","a3","a4"]}]"#;
+        let grants: Vec<Grant> = serde_json::from_str(grants).unwrap();
+        // As the database has it.
+        let text = serde_json::to_string(&grants).unwrap();
         let client = Client {
             name: Name::parse("client", "atlantis").unwrap(),
-            grants: serde_json::from_str(grants).unwrap(),
+            grants,
             aws_session_tags: false,
             created_at: Timestamp(0),
         };
@@ -292,7 +331,7 @@ mod tests {
             let known = KnownSecret {
                 hash: format!("{number:064}"),
                 client: Arc::clone(&client),
-                grants: grants.to_owned(),
+                grants: text.clone(),
                 secret: SecretInfo {
                     id: String::new(),
                     created_at: Timestamp(0),
