@@ -264,7 +264,8 @@ impl Store {
         self.try_close(id, actor, now, true).await
     }
 
-    /// The same. Unless it queues, it gives up at once when somebody else has locked the row.
+    /// The same. Unless it queues, it gives up at once when somebody else has locked the row; for a table that another
+    /// has locked it waits as long as any change.
     async fn try_close(
         &self,
         id: &str,
